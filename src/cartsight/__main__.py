@@ -1,0 +1,29 @@
+"""Entry point of ``cartsight`` and ``python -m cartsight``."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; bad input is one message on stderr and exit code 2."""
+    from cartsight.cli import app
+    from cartsight.core.errors import CartsightError, InputError
+
+    try:
+        app()
+    except InputError as error:
+        sys.stderr.write(f"cartsight: {error}\n")
+        raise SystemExit(2) from None
+    except CartsightError as error:
+        sys.stderr.write(f"cartsight: {error}\n")
+        raise SystemExit(1) from None
+    except BrokenPipeError:
+        raise SystemExit(0) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("cartsight: interrupted; nothing was left half written\n")
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""The command line. Each module holds one group of commands and calls only public functions of the rooms.
+
+Heavy imports live inside the commands, so that ``cartsight --help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    name="cartsight",
+    help="Foresight for CAR-T: one scenario file in, one defensible comparison of autologous, allogeneic and in vivo CAR-T out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from cartsight import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    pass

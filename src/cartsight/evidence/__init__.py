@@ -1,0 +1,1 @@
+"""Tools that turn literature, curves, assays, logs and judgement into Quantities."""
