@@ -1,0 +1,155 @@
+"""The scenario: one frozen, validated object from which everything else follows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from cartsight.core.errors import InputError, nearest
+from cartsight.scenario.analysis import Analysis, ValidationTarget
+from cartsight.scenario.arms import AnyArm, AutologousArm
+from cartsight.scenario.numbers import Frozen, Money, Number
+from cartsight.scenario.pathway import CarePathway
+from cartsight.scenario.population import Population
+
+SCHEMA_VERSION = 1
+
+
+class Scenario(Frozen):
+    """One scenario file."""
+
+    schema_version: int = Field(1, ge=1, le=SCHEMA_VERSION)
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")
+    title: str
+    description: str
+    population: Population
+    care_pathway: CarePathway
+    arms: dict[str, AnyArm] = Field(min_length=1, max_length=20)
+    analysis: Analysis
+    validation: dict[str, ValidationTarget] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        regions = list(self.population.regions)
+        for name, arm in self.arms.items():
+            if not isinstance(arm, AutologousArm) or arm.sites is None:
+                continue
+            served: set[str] = set()
+            for site_name, site in arm.sites.items():
+                for region in site.serves or regions:
+                    if region not in regions:
+                        raise ValueError(
+                            f"arms.{name}.sites.{site_name}.serves: unknown region {region!r}. {nearest(region, regions) or ''}"
+                        )
+                    served.add(region)
+            missing = [region for region in regions if region not in served]
+            if missing:
+                raise ValueError(f"arms.{name}.sites: no site serves {', '.join(missing)}")
+        reference = self.analysis.reference_arm
+        if reference is not None and reference not in self.arms:
+            raise ValueError(
+                f"analysis.reference_arm: unknown arm {reference!r}; allowed: {', '.join(self.arms)}. "
+                f"{nearest(reference, self.arms) or ''}"
+            )
+        for key, target in self.validation.items():
+            if target.arm is not None and target.arm not in self.arms:
+                raise ValueError(
+                    f"validation.{key}.arm: unknown arm {target.arm!r}; allowed: {', '.join(self.arms)}. "
+                    f"{nearest(target.arm, self.arms) or ''}"
+                )
+        return self
+
+    @property
+    def reference_arm(self) -> str:
+        """The arm that differences are taken from."""
+        return self.analysis.reference_arm or next(iter(self.arms))
+
+    def numbers(self) -> dict[str, Number]:
+        """Return every number of the scenario by its field path, in file order (validation targets left out)."""
+        found: dict[str, Number] = {}
+        for section in ("population", "care_pathway", "arms"):
+            found.update(_walk(getattr(self, section), section))
+        return found
+
+    def with_values(self, values: Mapping[str, float]) -> Scenario:
+        """Return the scenario at other values: {field path: value in the field's own unit}.
+
+        Raises
+        ------
+        InputError
+            A path names no number; the message gives the nearest one.
+        """
+        known = self.numbers()
+        for path in values:
+            if path not in known:
+                raise InputError("no number at this field path", field=path, hint=nearest(path, known))
+        tree: dict[str, Any] = {}
+        for path, value in values.items():
+            branch = tree
+            *parents, leaf = path.split(".")
+            for part in parents:
+                branch = branch.setdefault(part, {})
+            branch[leaf] = value
+        moved = _replace(self, tree)
+        assert isinstance(moved, Scenario)
+        return moved
+
+    def in_money(self) -> Scenario:
+        """Return the scenario with every amount of money in the analysis's currency and price year."""
+        target = self.analysis.money
+
+        def convert(node: Any) -> Any:
+            if isinstance(node, Money):
+                return node.in_unit(target)
+            return node
+
+        result = _transform(self, convert)
+        assert isinstance(result, Scenario)
+        return result
+
+    def content_hash(self) -> str:
+        """Return a hash of everything that can change a result."""
+        text = json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _walk(node: Any, path: str) -> Iterator[tuple[str, Number]]:
+    if isinstance(node, Number):
+        yield path, node
+    elif isinstance(node, BaseModel):
+        for name in type(node).model_fields:
+            yield from _walk(getattr(node, name), f"{path}.{name}")
+    elif isinstance(node, dict):
+        for key, item in node.items():
+            yield from _walk(item, f"{path}.{key}")
+
+
+def _replace(node: Any, tree: Mapping[str, Any]) -> Any:
+    if isinstance(node, dict):
+        return {key: _child(item, tree[key]) if key in tree else item for key, item in node.items()}
+    return node.model_copy(update={name: _child(getattr(node, name), branch) for name, branch in tree.items()})
+
+
+def _child(node: Any, branch: Any) -> Any:
+    return node.at(branch) if isinstance(node, Number) and isinstance(branch, float | int) else _replace(node, branch)
+
+
+def _transform(node: Any, change: Any) -> Any:
+    if isinstance(node, Number):
+        return change(node)
+    if isinstance(node, BaseModel):
+        updates = {}
+        for name in type(node).model_fields:
+            old = getattr(node, name)
+            new = _transform(old, change)
+            if new is not old:
+                updates[name] = new
+        return node.model_copy(update=updates) if updates else node
+    if isinstance(node, dict):
+        items = {key: _transform(item, change) for key, item in node.items()}
+        return node if all(items[key] is node[key] for key in node) else items
+    return node
