@@ -338,10 +338,10 @@ class Money(Number):
 
     def in_unit(self, target: str) -> Self:
         """Return the amount in `target` (for example ``usd_2024``), through the cited index tables."""
-        from cartsight.core.money import convert
-
         if self._quantity.unit == target:
             return self
+        from cartsight.core.money import convert
+
         moved = self.model_copy()
         moved._quantity = self._quantity.scaled(convert(1.0, self._quantity.unit, target), target)
         return moved
