@@ -34,8 +34,10 @@ class Analysis(Frozen):
     decision_threshold: float = Field(150_000.0, gt=0, description="Money per QALY used for net monetary benefit.")
     patients: int = Field(2000, ge=50, le=1_000_000, description="Expected number of counted patients per arm and draw.")
     warm_up_days: float = Field(365.0, ge=0, le=3650)
-    draws: int = Field(256, ge=1, le=100_000, description="Parameter draws; a power of two for the Sobol sequence.")
-    sampling: Literal["sobol", "latin_hypercube"] = "sobol"
+    draws: int = Field(256, ge=1, le=100_000, description="Parameter draws.")
+    sampling: Literal["latin_hypercube", "sobol"] = Field(
+        "latin_hypercube", description="latin_hypercube is keyed by parameter name; sobol wants a power of two draws."
+    )
     seed: int = Field(2024, ge=0, lt=2**63)
     correlations: tuple[Correlation, ...] = ()
     reference_arm: str | None = Field(None, description="Arm that differences are taken from; the first when absent.")
