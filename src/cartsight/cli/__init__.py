@@ -30,3 +30,8 @@ def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
     pass
+
+
+from cartsight.cli import economics
+
+app.add_typer(economics.app, name="economics")

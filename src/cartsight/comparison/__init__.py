@@ -10,11 +10,20 @@ from cartsight.comparison.acceptability import (
     probability_best,
     rank_probabilities,
 )
+from cartsight.comparison.convergence import (
+    DecisionConvergence,
+    RunningMean,
+    decision_convergence,
+    draws_needed,
+    replicate_standard_error,
+    running_mean,
+)
 from cartsight.comparison.design_of_experiments import (
     correlate_gaussian_copula,
     correlate_iman_conover,
     unit_cube_design,
 )
+from cartsight.comparison.sensitivity import OneWayRow, OneWaySensitivity, one_way_sensitivity, tornado_table
 from cartsight.comparison.spread import (
     PairedDifference,
     RatioInterval,
@@ -39,11 +48,15 @@ from cartsight.comparison.value_of_information import (
 __all__ = [
     "AcceptabilityCurve",
     "AcceptabilityFrontier",
+    "DecisionConvergence",
     "ExpectedLoss",
+    "OneWayRow",
+    "OneWaySensitivity",
     "PairedDifference",
     "PartialInformation",
     "PerfectInformation",
     "RatioInterval",
+    "RunningMean",
     "VarianceSplit",
     "affected_population",
     "bootstrap_ratio_interval",
@@ -51,17 +64,23 @@ __all__ = [
     "correlate_iman_conover",
     "cost_effectiveness_acceptability_curve",
     "cost_effectiveness_acceptability_frontier",
+    "decision_convergence",
+    "draws_needed",
     "expected_loss_curves",
     "expected_value_of_partial_perfect_information",
     "expected_value_of_perfect_information",
     "fieller_interval",
+    "one_way_sensitivity",
     "optimal_patients_per_draw",
     "paired_difference",
     "partial_information_by_parameter",
     "probability_best",
     "rank_probabilities",
+    "replicate_standard_error",
+    "running_mean",
     "shrink_draw_means",
     "split_variance",
     "split_variance_of_means",
+    "tornado_table",
     "unit_cube_design",
 ]

@@ -1,5 +1,6 @@
 """What things cost and what they are worth: discounting, ledgers, frontiers, net benefit, tables."""
 
+from cartsight.economics.consistency import ConsistencyRow, ConsistencyStatus, check_published_rows
 from cartsight.economics.discounting import (
     DAYS_PER_YEAR,
     annuity_present_value,
@@ -30,19 +31,35 @@ from cartsight.economics.net_benefit import (
     summarise_draws,
     summarise_net_benefit,
 )
+from cartsight.economics.published_numbers import PrintedNumber, read_printed_number
+from cartsight.economics.published_tables import PublishedRow, read_published_rows
+from cartsight.economics.result_tables import (
+    DrawResults,
+    StrategyResults,
+    read_draw_parameters,
+    read_draw_results,
+    read_strategy_results,
+)
 from cartsight.economics.threshold_price import price_at_threshold
 
 __all__ = [
+    "ConsistencyRow",
+    "ConsistencyStatus",
     "CostEffectivenessPlane",
     "CostLedger",
     "DAYS_PER_YEAR",
+    "DrawResults",
     "DrawSummary",
     "FrontierRow",
     "FrontierStatus",
     "NetBenefitSummary",
     "PairwiseRow",
+    "PrintedNumber",
+    "PublishedRow",
     "Quadrant",
+    "StrategyResults",
     "annuity_present_value",
+    "check_published_rows",
     "continuous_rate",
     "cost_effectiveness_frontier",
     "cost_effectiveness_plane",
@@ -58,6 +75,11 @@ __all__ = [
     "pairwise_comparison",
     "present_value",
     "price_at_threshold",
+    "read_draw_parameters",
+    "read_draw_results",
+    "read_printed_number",
+    "read_published_rows",
+    "read_strategy_results",
     "summarise_draws",
     "summarise_net_benefit",
 ]
