@@ -1,4 +1,4 @@
-"""Cost-effectiveness of anyone's results: frontier, decision uncertainty and the check of published tables."""
+"""Cost-effectiveness of anyone's results: frontier, decision uncertainty, check of published tables."""
 
 from __future__ import annotations
 
@@ -93,19 +93,23 @@ def _frontier_records(rows: Sequence[FrontierRow]) -> list[dict[str, Any]]:
 
 
 def _print_frontier(rows: Sequence[FrontierRow]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title="Fully incremental analysis", title_justify="left")
+    table = Table(
+        title="Fully incremental analysis",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     table.add_column("Strategy", overflow="fold")
-    for name in ("Cost", "Effect", "Incr. cost", "Incr. effect", "ICER"):
+    for name in ("Cost", "Effect", "+ cost", "+ effect", "ICER"):
         table.add_column(name, justify="right")
-    table.add_column("Status", overflow="fold")
+    for name in ("Status", "Against"):
+        table.add_column(name, overflow="fold")
     for row in rows:
-        status = row.status.value.replace("_", " ")
-        if row.dominated_by:
-            status += " by " + " and ".join(row.dominated_by)
-        elif row.compared_with:
-            status += f", vs {row.compared_with}"
+        against = " and ".join(row.dominated_by) or row.compared_with or ""
         table.add_row(
             row.strategy,
             _money(row.cost),
@@ -113,7 +117,8 @@ def _print_frontier(rows: Sequence[FrontierRow]) -> None:
             _money(row.incremental_cost),
             _effect(row.incremental_effect),
             _money(row.icer),
-            status,
+            row.status.value.replace("_", " "),
+            against,
         )
     stdout_console().print(table)
 
@@ -148,10 +153,11 @@ def _shown(grid: Sequence[float]) -> list[int]:
 
 
 def _threshold_table(title: str, grid: Sequence[float], rows: Sequence[tuple[str, Sequence[str]]]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
-    table.add_column("Willingness to pay", overflow="fold")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("Willingness to pay", overflow="fold", min_width=11)
     for position in _shown(grid):
         table.add_column(_money(grid[position]), justify="right")
     for name, cells in rows:
@@ -300,23 +306,30 @@ def uncertainty(
             }
         )
         return
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     table = Table(
-        title=f"Means of {len(results.draws):,} draws (95 % interval of the draws)", title_justify="left"
+        title=f"Means of {len(results.draws):,} draws, Monte Carlo error, central 95 % of the draws",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     table.add_column("Strategy", overflow="fold")
-    for heading in ("Cost", "± MC error", "95 % interval", "Effect", "± MC error", "95 % interval"):
+    for heading in ("Cost", "±", "2.5 %", "97.5 %", "Effect", "±", "2.5 %", "97.5 %"):
         table.add_column(heading, justify="right")
     for name, (cost, effect) in zip(names, summaries, strict=True):
         table.add_row(
             name,
             _money(cost.mean),
             _money(cost.standard_error),
-            f"{cost.low:,.0f} to {cost.high:,.0f}",
+            _money(cost.low),
+            _money(cost.high),
             f"{effect.mean:.3f}",
             f"{effect.standard_error:.3f}",
-            f"{effect.low:.2f} to {effect.high:.2f}",
+            f"{effect.low:.3f}",
+            f"{effect.high:.3f}",
         )
     stdout_console().print(table)
     _print_frontier(rows)
@@ -331,9 +344,9 @@ def uncertainty(
         grid,
         [(name, [_money(v) for v in loss.loss[:, a]]) for a, name in enumerate(names)]
         + [("EVPI per patient", [_money(v) for v in perfect.value])]
-        + [("  ± MC error", [_money(v) for v in perfect.standard_error])]
+        + [("± MC error", [_money(v) for v in perfect.standard_error])]
         + (
-            [("EVPI, population", [_money(v * patients) for v in perfect.value])]
+            [("EVPI, millions", [f"{v * patients / 1e6:,.1f}" for v in perfect.value])]
             if patients is not None
             else []
         ),
@@ -382,6 +395,7 @@ def consistency(
     quiet: Quiet = False,
 ) -> None:
     """Check published rows: recomputed ICER, the interval that rounding allows, and what does not fit."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     from cartsight.core.errors import InputError
@@ -405,7 +419,13 @@ def consistency(
         )
         return
     console = stdout_console()
-    table = Table(title="Printed ratios against their own costs and QALYs", title_justify="left")
+    table = Table(
+        title="Printed ratios against their own costs and QALYs",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
     for name in ("Study", "Comparison"):
         table.add_column(name, overflow="fold")
     for name in ("ICER printed", "Recomputed", "Rounding allows"):

@@ -32,6 +32,7 @@ _SPLINE_COLUMNS = 18
 _GROUP_SPLINE_COLUMNS = 9
 # Falling, so that equal scores settle on the smoothest fit.
 _LOG_LAMBDA = np.linspace(10.0, -6.0, 49)
+_DEPENDENT = 1e-10
 _INTERACTION_RATIOS = (1e-3, 1.0, 1e3)
 
 
@@ -182,13 +183,20 @@ def _group_columns(x: Float) -> tuple[Float, Float, Float]:
 
 
 def _demmler_reinsch(columns: Float, penalty: Float) -> tuple[Float, Float]:
-    """Return orthonormal columns of the same span and their penalties."""
-    left, singular, right = np.linalg.svd(columns, full_matrices=False)
-    kept = singular > 1e-10 * singular[0]
-    scaled = right[kept].T / singular[kept]
-    values, vectors = np.linalg.eigh(scaled.T @ penalty @ scaled * columns.shape[0])
+    """Return orthonormal columns of the same span and their penalties.
+
+    From the Gram matrix of the scaled columns, which is many times faster than a decomposition of the columns
+    themselves; directions that are nearly dependent are dropped, so that the loss of digits stays harmless.
+    """
+    norms = np.sqrt(np.einsum("nk,nk->k", columns, columns))
+    scale = np.where(norms > 0.0, 1.0 / np.where(norms > 0.0, norms, 1.0), 0.0)
+    gram = (columns.T @ columns) * np.outer(scale, scale)
+    squares, directions = np.linalg.eigh(gram)
+    kept = squares > _DEPENDENT * squares[-1]
+    change = scale[:, None] * directions[:, kept] / np.sqrt(squares[kept])
+    values, vectors = np.linalg.eigh(change.T @ penalty @ change * columns.shape[0])
     values = np.where(values < 1e-9 * max(float(values[-1]), 1e-300), 0.0, values)
-    return left[:, kept] @ vectors, values
+    return columns @ (change @ vectors), values
 
 
 def _choose(basis: Float, penalties: Float, responses: Float) -> tuple[Float, Float, Float]:

@@ -39,7 +39,7 @@ class RunningMean:
 
 
 def checkpoints(draws: int, count: int = 50) -> Int:
-    """Return up to `count` growing numbers of draws from 2 to `draws`, evenly spaced on the logarithmic scale."""
+    """Return up to `count` growing numbers of draws from 2 to `draws`, evenly spaced in logarithm."""
     if draws < 2:
         raise InputError("convergence needs at least two draws", found=draws)
     return np.unique(np.round(np.geomspace(2, draws, count)).astype(np.int64))

@@ -176,7 +176,7 @@ def _zero_crossings(values: Float, results: Float) -> tuple[float, ...]:
 def tornado_table(
     result: OneWaySensitivity, limit: int | None = None
 ) -> Sequence[dict[str, float | str | None]]:
-    """Return the tornado as flat records: parameter, low, high, incremental_low, incremental_high, swing, switches_at."""
+    """Return the tornado as flat records, one per parameter, by falling swing."""
     return [
         {
             "parameter": row.parameter,

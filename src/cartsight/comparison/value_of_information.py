@@ -192,34 +192,31 @@ def expected_value_of_partial_perfect_information(
     return _value_of_fit(fit, grid, limit, tuple(names), seed)
 
 
-def _split(values: Float, threshold: float) -> Float:
-    """Return incremental net benefit from columns (effects, costs), with the zero of arm 0 left out."""
-    arms = values.shape[-1] // 2
-    return np.asarray(threshold * values[..., :arms] - values[..., arms:], dtype=np.float64)
-
-
 def _value_of_fit(
     fit: Regression, grid: Float, limit: Float, names: tuple[str, ...], seed: int
 ) -> PartialInformation:
+    """Return the value behind a fit of effects, then costs, each less those of arm 0."""
     draws = fit.fitted.shape[0]
     generator = np.random.Generator(np.random.PCG64(seed))
     rows = generator.choice(draws, min(draws, _ROWS_OF_SIMULATED_FITS), replace=False)
-    centre = fit.fitted.mean(axis=0)
-    noisy = centre + np.einsum(
-        "mk,skr->smr", fit.basis[rows], fit.sample_coefficients(_SIMULATED_FITS, generator), optimize=True
+    coefficients = fit.sample_coefficients(_SIMULATED_FITS, generator)
+    fitted = np.ascontiguousarray(fit.fitted.T)
+    exact_on_rows = fitted[:, rows]
+    centre = fitted.mean(axis=1)
+    noisy = np.stack(
+        [centre[r] + coefficients[:, :, r] @ fit.basis[rows].T for r in range(fitted.shape[0])],
     )
-    exact_on_rows = fit.fitted[rows]
     value, error, bias = np.empty(grid.size), np.empty(grid.size), np.empty(grid.size)
     for row, threshold in enumerate(grid):
-        benefit = _split(fit.fitted, float(threshold))
-        best = np.maximum(benefit.max(axis=1), 0.0)
-        means = benefit.mean(axis=0)
-        chosen = int(means.argmax()) if means.max() > 0.0 else -1
-        gain = best - (benefit[:, chosen] if chosen >= 0 else 0.0)
+        benefit = _incremental(fitted, float(threshold))
+        means = benefit.mean(axis=1)
+        chosen = int(means.argmax())
+        gain = np.maximum(benefit.max(axis=0), 0.0)
+        if means[chosen] > 0.0:
+            gain = gain - benefit[chosen]
         value[row] = gain.mean()
-        simulated = _gain(_split(noisy, float(threshold)))
-        reference = float(_gain(_split(exact_on_rows, float(threshold))))
-        bias[row] = float(simulated.mean()) - reference
+        simulated = _gain(_incremental(noisy, float(threshold)))
+        bias[row] = float(simulated.mean() - _gain(_incremental(exact_on_rows, float(threshold))))
         error[row] = np.sqrt(gain.var(ddof=1) / draws + simulated.var(ddof=1))
     return PartialInformation(
         parameters=names,
@@ -233,10 +230,16 @@ def _value_of_fit(
     )
 
 
+def _incremental(responses: Float, threshold: float) -> Float:
+    """Return net benefit less that of arm 0, shape (arms - 1, ...), from effects, then costs, along axis 0."""
+    arms = responses.shape[0] // 2
+    return np.asarray(threshold * responses[:arms] - responses[arms:], dtype=np.float64)
+
+
 def _gain(benefit: Float) -> Float:
-    """Return E[max] - max E over the rows of incremental benefit, shape (..., rows, arms - 1)."""
-    best = np.maximum(benefit.max(axis=-1), 0.0).mean(axis=-1)
-    return np.asarray(best - np.maximum(benefit.mean(axis=-2).max(axis=-1), 0.0), dtype=np.float64)
+    """Return E[max] - max E over the last axis of incremental benefit, shape (arms - 1, ..., rows)."""
+    best = np.maximum(benefit.max(axis=0), 0.0).mean(axis=-1)
+    return np.asarray(best - np.maximum(benefit.mean(axis=-1).max(axis=0), 0.0), dtype=np.float64)
 
 
 def partial_information_by_parameter(
