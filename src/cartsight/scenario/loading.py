@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from cartsight.core.errors import InputError, nearest
 from cartsight.scenario.model import Scenario
+from cartsight.scenario.shared_numbers import resolve_shared
 
 MAXIMUM_BYTES = 5_000_000
 SHIPPED = Path(__file__).parent / "shipped"
@@ -60,7 +61,7 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
 def validate(raw: dict[str, Any], path: Path, origin: dict[tuple[str, ...], Path] | None = None) -> Scenario:
     """Return the scenario of raw TOML data, or raise the first thing that is wrong with it."""
     try:
-        return Scenario.model_validate(raw).in_money()
+        return Scenario.model_validate(resolve_shared(raw)).in_money()
     except ValidationError as error:
         raise _explain(error, raw, path, origin or {}) from None
     except InputError as error:
@@ -108,7 +109,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 # A number is one decision: a child file that restates it replaces it whole, so no stale origin survives.
-_NUMBER_KEYS = {"value", "evidence", "assumed", "source", "estimated", "elicited"}
+_NUMBER_KEYS = {"value", "evidence", "assumed", "source", "estimated", "elicited", "same_as"}
 
 
 def _merge(base: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:

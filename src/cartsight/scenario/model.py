@@ -69,26 +69,47 @@ class Scenario(Frozen):
         return self.analysis.reference_arm or next(iter(self.arms))
 
     def numbers(self) -> dict[str, Number]:
-        """Return every number of the scenario by its field path, in file order (validation targets left out)."""
+        """Return every number of the scenario by its field path, in file order (validation targets left out).
+
+        A number that repeats another (`same_as`) is not listed: it has no uncertainty of its own.
+        """
+        return {path: number for path, number in self._every_number().items() if number.same_as is None}
+
+    def _every_number(self) -> dict[str, Number]:
         found: dict[str, Number] = {}
         for section in ("population", "care_pathway", "arms"):
             found.update(_walk(getattr(self, section), section))
         return found
 
-    def with_values(self, values: Mapping[str, float]) -> Scenario:
+    @property
+    def referrals_per_day(self) -> float:
+        """Referrals per day from all regions."""
+        return sum(region.referrals_per_year.x for region in self.population.regions.values())
+
+    def with_analysis(self, **changes: Any) -> Scenario:
+        """Return the scenario with other settings of the analysis, validated."""
+        analysis = Analysis.model_validate({**self.analysis.model_dump(), **changes})
+        return self.model_copy(update={"analysis": analysis})
+
+    def with_values(self, values: Mapping[str, float], *, known: bool = False) -> Scenario:
         """Return the scenario at other values: {field path: value in the field's own unit}.
+
+        Numbers that repeat a changed one (`same_as`) change with it, unless a value of their own is given.
+        `known` skips the check of the paths; only for paths that came from `numbers`.
 
         Raises
         ------
         InputError
             A path names no number; the message gives the nearest one.
         """
-        known = self.numbers()
-        for path in values:
-            if path not in known:
-                raise InputError("no number at this field path", field=path, hint=nearest(path, known))
+        every = self._every_number()
+        if not known:
+            for path in values:
+                if path not in every:
+                    raise InputError("no number at this field path", field=path, hint=nearest(path, every))
+        followers = {path: values[number.same_as] for path, number in every.items() if number.same_as in values}
         tree: dict[str, Any] = {}
-        for path, value in values.items():
+        for path, value in {**followers, **values}.items():
             branch = tree
             *parents, leaf = path.split(".")
             for part in parents:

@@ -27,6 +27,15 @@ if TYPE_CHECKING:
     from cartsight.evidence.literature import EvidenceRow
 
 IntervalKind = Literal["confidence_95", "credible_95", "confidence_90", "confidence_80", "interquartile_range", "range"]
+# Intervals of evidence rows that say how uncertain the figure is. A plain "range" or quartiles of patients do not:
+# they are variability, and using them as uncertainty needs the scenario's own word.
+_ROW_INTERVALS = {
+    "confidence_95": "confidence_95",
+    "credible_95": "credible_95",
+    "confidence_90": "confidence_90",
+    "sensitivity_range": "range",
+    "judgement_range": "range",
+}
 LEVELS = {"confidence_95": 0.95, "credible_95": 0.95, "confidence_90": 0.90, "confidence_80": 0.80}
 
 
@@ -58,6 +67,7 @@ class Number(Frozen):
     relative_sd: float | None = Field(None, gt=0, le=5, description="Standard deviation of the uncertainty over the value.")
     spread_reason: str | None = Field(None, description="Why the uncertainty is as wide as stated.")
     certain: str | None = Field(None, min_length=3, description="Why the number is held fixed in the uncertainty analysis.")
+    same_as: str | None = Field(None, description="Field path of the number that this one repeats, value and draw alike.")
     note: str | None = None
 
     _quantity: Quantity = PrivateAttr()
@@ -185,8 +195,8 @@ class Number(Frozen):
             return None
         if row.events is not None and row.sample_size and self.target_unit == "probability":
             return self._from_events(row.events, row.sample_size, value)
-        if row.low is not None and row.high is not None and row.interval in {*LEVELS, "range"}:
-            return self._from_interval(row.interval, value, row.low * factor, row.high * factor)
+        if row.low is not None and row.high is not None and row.interval in _ROW_INTERVALS:
+            return self._from_interval(_ROW_INTERVALS[row.interval], value, row.low * factor, row.high * factor)
         if row.sample_size and self.target_unit == "probability":
             return self._from_events(value * row.sample_size, row.sample_size, value)
         return None
