@@ -1,10 +1,10 @@
-"""A small, complete scenario for tests: every arm kind, every number assumed with its reason, nothing uncertain unless asked.
+"""A small, complete scenario for tests: every kind of arm, every number assumed, none uncertain.
 
     raw = minimal_scenario(arms={"autologous": {"price": {"per_patient": money(300_000)}}})
     scenario = build(raw)
 
-The numbers are round, plausible for large B-cell lymphoma, and chosen so that each mechanism is exercised. They are
-not evidence: tests compare the code with closed forms at these numbers, never with the clinic.
+The numbers are round, plausible for large B-cell lymphoma, and chosen so that each mechanism is exercised.
+They are not evidence: tests compare the code with closed forms at these numbers, never with the clinic.
 """
 
 from __future__ import annotations
@@ -105,7 +105,12 @@ def care_pathway() -> Raw:
     infuses = ["autologous", "allogeneic", "in_vivo"]
     return {
         "steps": {
-            "consult": {"time": spread_days(7), "leaves": probability(0.05), "because": "declined", "cost": money(500)},
+            "consult": {
+                "time": spread_days(7),
+                "leaves": probability(0.05),
+                "because": "declined",
+                "cost": money(500),
+            },
             "eligibility": {
                 "time": spread_days(5),
                 "leaves": probability(0.15),
@@ -369,5 +374,5 @@ def merged(base: Raw, changes: Raw) -> Raw:
 
 
 def build(raw: Raw | None = None, **changes: Any) -> Scenario:
-    """Return the validated scenario of raw data (`minimal_scenario()` when absent) with further changes merged in."""
+    """Return the validated scenario of raw data (by default `minimal_scenario()`) with changes merged in."""
     return validate(merged(minimal_scenario() if raw is None else raw, changes), Path("test.toml"))

@@ -1,9 +1,10 @@
 """The logit-normal mean: which intercept keeps an average probability once a random effect is added.
 
-Adding a random effect with standard deviation `sd` to a log-odds moves the average probability towards one half. A
-scenario states the average, so the intercept has to move the other way: solve E[expit(a + sd Z)] = p for a.
-The expectation has no closed form; Gauss-Hermite quadrature gives it (Crouch & Spiegelman 1990,
-doi:10.1080/01621459.1990.10476222; Zeger, Liang & Albert 1988, doi:10.2307/2531734, for the marginal reading).
+Adding a random effect with standard deviation `sd` to a log-odds moves the average probability towards one
+half. A scenario states the average, so the intercept has to move the other way: solve E[expit(a + sd Z)] = p
+for a. The expectation has no closed form; Gauss-Hermite quadrature gives it (Crouch & Spiegelman 1990,
+doi:10.1080/01621459.1990.10476222; Zeger, Liang & Albert 1988, doi:10.2307/2531734, for the marginal
+reading).
 """
 
 from __future__ import annotations
@@ -123,5 +124,7 @@ def _expit(x: Float) -> Float:
 def _valid_sd(sd: npt.ArrayLike) -> Float:
     spread = np.asarray(sd, dtype=np.float64)
     if not np.all(np.isfinite(spread) & (spread >= 0.0)):
-        raise InputError("a standard deviation must be a finite number, not negative", found=sd, allowed="0 or above")
+        raise InputError(
+            "a standard deviation must be a finite number, not negative", found=sd, allowed="0 or above"
+        )
     return spread

@@ -1,8 +1,8 @@
-"""What every patient costs the payer, from the flow and the outcomes that already happened: run once, price many.
+"""What every patient costs the payer, from the flow and the outcomes: run once, price many.
 
-One-time costs are posted at the day of their event. Costs that run over a stay are money per day, integrated over the
-stay under discounting in closed form. Both use (1 + r)^(-t) with t in years from the patient's referral. Nothing after
-a patient's death or the horizon is charged.
+One-time costs are posted at the day of their event. Costs that run over a stay are money per day, integrated
+over the stay under discounting in closed form. Both use (1 + r)^(-t) with t in years from the patient's
+referral. Nothing after a patient's death or the horizon is charged.
 """
 
 from __future__ import annotations
@@ -88,7 +88,8 @@ class PatientCosts:
                 allowed=", ".join(self.categories),
                 hint=nearest(category, self.categories),
             )
-        return (self.discounted if discounted else self.amount)[self.categories.index(category)]
+        table = self.discounted if discounted else self.amount
+        return np.asarray(table[self.categories.index(category)])
 
     def means(self, *, discounted: bool = True) -> dict[str, float]:
         """Return the mean cost per referred patient by category."""
@@ -98,12 +99,12 @@ class PatientCosts:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Payments:
-    """One-time costs of a category: patients, days and amounts (one amount for all, or one each)."""
+    """One-time costs of a category: patients, days and the amount each of them costs."""
 
     category: str
     patient: Int
     day: Float
-    amount: float | Float
+    amount: float
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -134,8 +135,8 @@ def price_patients(
         At one parameter draw; prices may differ from those the outcomes were simulated with.
     arm_name : str
     product_cost_per_infused : float, optional
-        Cost of goods per infused patient. Needed under perspective "health_system_at_cost", where it is charged in
-        place of the price.
+        Cost of goods per infused patient. Needed under perspective "health_system_at_cost", where it is
+        charged in place of the price.
 
     Returns
     -------
@@ -153,13 +154,16 @@ def price_patients(
     amount, discounted = np.zeros((k, n)), np.zeros((k, n))
     for item in payments:
         code = _CODE[item.category]
-        _add(amount[code], item.patient, np.broadcast_to(item.amount, item.patient.shape))
-        _add(discounted[code], item.patient, item.amount * np.exp(-delta * item.day))
+        amount[code] += item.amount * np.bincount(item.patient, minlength=n)
+        discounted[code] += item.amount * np.bincount(
+            item.patient, weights=np.exp(-delta * item.day), minlength=n
+        )
     for stay in stays:
         code = _CODE[stay.category]
         length = stay.end - stay.start
-        _add(amount[code], stay.patient, stay.per_day * length)
-        _add(discounted[code], stay.patient, stay.per_day * _discounted_days(stay.start, length, delta))
+        weighted = _discounted_days(stay.start, length, delta)
+        amount[code] += stay.per_day * np.bincount(stay.patient, weights=length, minlength=n)
+        discounted[code] += stay.per_day * np.bincount(stay.patient, weights=weighted, minlength=n)
     return PatientCosts(CATEGORIES, amount, discounted)
 
 
@@ -173,9 +177,9 @@ def cost_ledger(
 ) -> CostLedger:
     """Return the dated costs behind `price_patients`, one row per cost, days from each patient's referral.
 
-    A running cost gets one row per started year of follow-up. Its day is the one at which the row's amount has the
-    same present value as the stay it stands for, so ``ledger.discounted(rate)`` sums to the discounted totals at the
-    scenario's rate; without discounting it is the middle of the piece.
+    A running cost gets one row per started year of follow-up. Its day is the one at which the row's amount
+    has the same present value as the stay it stands for, so ``ledger.discounted(rate)`` sums to the
+    discounted totals at the scenario's rate; without discounting it is the middle of the piece.
 
     Parameters and errors are those of `price_patients`.
     """
@@ -183,7 +187,7 @@ def cost_ledger(
     delta = math.log1p(scenario.analysis.discount_rate_costs) / DAYS_PER_YEAR
     columns: list[tuple[Int, Float, Int, Float]] = []
     for item in payments:
-        amounts = np.broadcast_to(np.asarray(item.amount, dtype=np.float64), item.patient.shape)
+        amounts = np.full(item.patient.shape, item.amount)
         columns.append((item.patient, item.day, _codes(item.category, item.patient), amounts))
     for stay in stays:
         for patient, start, end in _by_year(stay):
@@ -195,16 +199,17 @@ def cost_ledger(
     keep = amount != 0.0
     order = np.lexsort((category[keep], day[keep], patient[keep]))
     return CostLedger(
-        patient[keep][order], day[keep][order], category[keep][order], amount[keep][order], CATEGORIES, len(outcomes)
+        patient[keep][order],
+        day[keep][order],
+        category[keep][order],
+        amount[keep][order],
+        CATEGORIES,
+        len(outcomes),
     )
 
 
 def _codes(category: str, patient: Int) -> Int:
     return np.full(patient.shape, _CODE[category], dtype=np.int64)
-
-
-def _add(row: Float, patient: Int, amounts: Float) -> None:
-    row += np.bincount(patient, weights=amounts, minlength=row.size)
 
 
 def _discounted_days(start: Float, length: Float, delta: float) -> Float:
@@ -228,26 +233,37 @@ def _by_year(stay: _Stays) -> Iterator[tuple[Int, Float, Float]]:
 
 
 def _items(
-    trajectories: Trajectories, outcomes: Outcomes, scenario: Scenario, arm_name: str, cost_per_infused: float | None
+    trajectories: Trajectories,
+    outcomes: Outcomes,
+    scenario: Scenario,
+    arm_name: str,
+    cost_per_infused: float | None,
 ) -> tuple[list[_Payments], list[_Stays]]:
     if arm_name not in scenario.arms:
         raise InputError(
-            "unknown arm", found=arm_name, allowed=", ".join(scenario.arms), hint=nearest(arm_name, scenario.arms)
+            "unknown arm",
+            found=arm_name,
+            allowed=", ".join(scenario.arms),
+            hint=nearest(arm_name, scenario.arms),
         )
     if len(trajectories) != len(outcomes):
-        raise InputError("trajectories and outcomes count different patients", found=(len(trajectories), len(outcomes)))
+        raise InputError(
+            "trajectories and outcomes count different patients", found=(len(trajectories), len(outcomes))
+        )
     if outcomes.arm_name != arm_name:
         raise InputError("these outcomes belong to another arm", found=outcomes.arm_name, allowed=arm_name)
     arm = scenario.arms[arm_name]
     product = as_product(arm)
     payments = [*_pathway_events(trajectories, outcomes, scenario, product)]
-    stays = [*_before_and_elsewhere(trajectories, outcomes, scenario)]
+    stays = [*_before_and_elsewhere(trajectories, outcomes, scenario, product)]
     elsewhere = scenario.population.other_care.cost_at_start
     if elsewhere is not None:
         who = _never_infused_alive(outcomes)
         payments.append(_Payments("other care", who, outcomes.exit_day[who], elsewhere.x))
     dead = np.flatnonzero(outcomes.dead)
-    end_of_life = arm.end_of_life_cost.x if isinstance(arm, OtherCareArm) else arm.long_term.end_of_life_cost.x
+    end_of_life = (
+        arm.end_of_life_cost.x if isinstance(arm, OtherCareArm) else arm.long_term.end_of_life_cost.x
+    )
     payments.append(_Payments("end of life", dead, outcomes.death_day[dead], end_of_life))
     if product is not None:
         unit_cost = _product_unit_cost(scenario, product, cost_per_infused)
@@ -295,14 +311,17 @@ def _never_infused_alive(outcomes: Outcomes) -> Int:
     return np.flatnonzero(~outcomes.infused & (outcomes.exit_day < outcomes.survival_days))
 
 
-def _before_and_elsewhere(trajectories: Trajectories, outcomes: Outcomes, scenario: Scenario) -> Iterator[_Stays]:
+def _before_and_elsewhere(
+    trajectories: Trajectories, outcomes: Outcomes, scenario: Scenario, arm: ProductArm | None
+) -> Iterator[_Stays]:
     """Yield the running costs of waiting, of bridging therapy and of other care."""
     population = scenario.population
     everyone = np.arange(len(outcomes))
     until = np.minimum(outcomes.exit_day, outcomes.survival_days)
-    yield _Stays("waiting care", everyone, np.zeros(len(outcomes)), until, population.waiting_cost_per_month.x / DAYS_PER_MONTH)
+    per_day = population.waiting_cost_per_month.x / DAYS_PER_MONTH
+    yield _Stays("waiting care", everyone, np.zeros(len(outcomes)), until, per_day)
     bridging = scenario.care_pathway.bridging
-    if bridging is not None:
+    if bridging is not None and arm is not None:
         start = bridging_start_day(trajectories, scenario)
         who = np.flatnonzero(trajectories.bridged & (start < until))
         yield _Stays("bridging", who, start[who], until[who], bridging.cost_per_month.x / DAYS_PER_MONTH)
@@ -312,7 +331,7 @@ def _before_and_elsewhere(trajectories: Trajectories, outcomes: Outcomes, scenar
 
 
 def bridging_start_day(trajectories: Trajectories, scenario: Scenario) -> Float:
-    """Return the day bridging starts: the last leukapheresis, or the end of the last care-pathway step (the order).
+    """Return the day bridging starts: the last leukapheresis, or the last care-pathway step (the order).
 
     Patients who reached neither get their exit day, so that bridging has no length.
     """
@@ -378,7 +397,9 @@ def _after_treatment(outcomes: Outcomes, arm: ProductArm) -> Iterator[_Stays]:
     per_day = aplasia.immunoglobulin_cost_per_month.x / DAYS_PER_MONTH
     first = np.flatnonzero(outcomes.aplasia & (outcomes.infusion_day < survival))
     start = outcomes.infusion_day[first]
-    yield _Stays("immunoglobulin", first, start, np.minimum(start + aplasia.lasts.x, survival[first]), per_day)
+    yield _Stays(
+        "immunoglobulin", first, start, np.minimum(start + aplasia.lasts.x, survival[first]), per_day
+    )
     second = np.flatnonzero(outcomes.aplasia_second_course)
     if second.size:
         # Aplasia of the first course may not have ended at the second; nobody gets immunoglobulin twice.

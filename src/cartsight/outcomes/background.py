@@ -1,8 +1,9 @@
 """Background mortality: everybody has one natural date of death, which no therapy can push back.
 
-The hazard is the life table's at the patient's age and sex times the standardised mortality ratio (SMR). Within a year
-of age it is constant, so that the cumulative hazard is linear between birthdays and inverts exactly. Mixture cure on
-background mortality: Lambert, Thompson, Weston & Dickman 2007, doi:10.1093/biostatistics/kxl030.
+The hazard is the life table's at the patient's age and sex times the standardised mortality ratio (SMR).
+Within a year of age it is constant, so that the cumulative hazard is linear between birthdays and inverts
+exactly. Mixture cure on background mortality: Lambert, Thompson, Weston & Dickman 2007,
+doi:10.1093/biostatistics/kxl030.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from cartsight.core.errors import InputError
 from cartsight.core.units import DAYS_PER_YEAR
+from cartsight.evidence.life_tables import LifeTable, life_table
 from cartsight.outcomes.draws import PatientDraws
 from cartsight.simulation.pathways.trajectory import Patients
 
@@ -34,7 +36,8 @@ class BackgroundHazard:
     ages : array, shape (k,)
         Rising ages in years.
     male, female : array, shape (k,)
-        Cumulative hazard at those ages, not falling; linear between them. The slope of the last piece continues.
+        Cumulative hazard at those ages, not falling; linear between them. The slope of the last piece
+        continues.
     """
 
     ages: Float
@@ -53,25 +56,13 @@ class BackgroundHazard:
         object.__setattr__(self, "ages", np.append(self.ages, self.ages[-1] + BEYOND_THE_TABLE_YEARS))
 
     @classmethod
-    def from_probabilities(cls, male: npt.ArrayLike, female: npt.ArrayLike) -> BackgroundHazard:
-        """Return the hazard of yearly death probabilities q at ages 0, 1, 2, ...; the first q of one ends the table.
-
-        Within a year the hazard is -ln(1 - q). A closing q of one, which only says that the table ends there, is
-        replaced by the hazard of the age before it or one per year, whichever is larger.
-        """
-        curves = []
-        for q in (np.asarray(male, dtype=np.float64), np.asarray(female, dtype=np.float64)):
-            if q.ndim != 1 or q.size < 2 or not np.all((q >= 0.0) & (q <= 1.0)):
-                raise InputError("a life table needs at least two yearly death probabilities in [0, 1]")
-            closes = np.flatnonzero(q >= 1.0)
-            end = int(closes[0]) if closes.size else q.size
-            hazard = -np.log1p(-q[:end])
-            hazard = np.append(hazard, np.full(q.size - end, max(float(hazard[-1]) if end else 0.0, 1.0)))
-            curves.append(np.concatenate([[0.0], np.cumsum(hazard)]))
-        size = curves[0].size
-        if curves[1].size != size:
-            raise InputError("a life table needs equally many ages for both sexes")
-        return cls(np.arange(size, dtype=np.float64), curves[0], curves[1])
+    def from_life_table(cls, table: LifeTable) -> BackgroundHazard:
+        """Return the cumulative hazard of a life table, which closes with a constant hazard."""
+        ages = np.arange(table.cumulative.shape[1] + 1, dtype=np.float64)
+        female, male = np.concatenate(
+            [table.cumulative, table.cumulative[:, -1:] + table.hazard[:, -1:]], axis=1
+        )
+        return cls(ages, male, female)
 
     def cumulative(self, age: Float, female: Bool) -> Float:
         """Return the cumulative hazard at ages in years, shape (n,)."""
@@ -97,10 +88,7 @@ def background_hazard(country: str, year: int) -> BackgroundHazard:
     InputError
         When there is no such table.
     """
-    from cartsight.evidence.life_tables import life_table
-
-    table = life_table(country, year)
-    return BackgroundHazard.from_probabilities(table.male, table.female)
+    return BackgroundHazard.from_life_table(life_table(country, year))
 
 
 def natural_death_day(
@@ -112,10 +100,10 @@ def natural_death_day(
 ) -> Float:
     """Return the day of death from background mortality, from referral.
 
-    The date is the same in every arm: cumulative hazard from the age at referral reaches E / SMR. Deaths while
-    waiting are the pathway's (all causes), so a patient who is alive when the pathway ends at `at_risk_from_day` has
-    survived until then; where the common date lies before that day, its uniform is spread over the time after it.
-    That is the exact conditional law and needs no second draw.
+    The date is the same in every arm: cumulative hazard from the age at referral reaches E / SMR. Deaths
+    while waiting are the pathway's (all causes), so a patient who is alive when the pathway ends at
+    `at_risk_from_day` has survived until then; where the common date lies before that day, its uniform is
+    spread over the time after it. That is the exact conditional law and needs no second draw.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """The random draws of the patients' outcomes, made once and used for every arm and every parameter draw.
 
-A draw depends on the seed, the patient and the name of the step, never on the arm or on a parameter. The transforms
-that inversion needs (the exponential variate and the log-odds of a uniform) depend on nothing else either, so they
-are kept with it.
+A draw depends on the seed, the patient and the name of the step, never on the arm or on a parameter. The
+transforms that inversion needs (the exponential variate and the log-odds of a uniform) depend on nothing
+else either, so they are kept with it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class PatientDraws:
         return self._keep("uniform", step, occurrence)
 
     def exponential(self, step: str, occurrence: int = 0) -> Float:
-        """Return the unit-exponential variate -ln(1 - u) of the same uniform: the cumulative hazard at the event."""
+        """Return -ln(1 - u) of the same uniform: unit exponential, the cumulative hazard at the event."""
         return self._keep("exponential", step, occurrence)
 
     def log_odds(self, step: str, occurrence: int = 0) -> Float:

@@ -1,8 +1,9 @@
 """Times to an event by inversion of the cumulative hazard of a scenario's survival law.
 
-With E a unit-exponential variate, the time at which the survival function under a hazard ratio reaches exp(-E) is the
-time T with S(T) = exp(-E / hazard ratio). Cumulative hazards rather than uniforms are inverted, because E does not
-lose digits in the tail and a hazard ratio only divides it (Bender, Augustin & Blettner 2005, doi:10.1002/sim.2059).
+With E a unit-exponential variate, the time at which the survival function under a hazard ratio reaches
+exp(-E) is the time T with S(T) = exp(-E / hazard ratio). Cumulative hazards rather than uniforms are
+inverted, because E does not lose digits in the tail and a hazard ratio only divides it (Bender, Augustin &
+Blettner 2005, doi:10.1002/sim.2059).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from cartsight.scenario.survival import SurvivalLaw
 Float = npt.NDArray[np.float64]
 
 LN_2 = math.log(2.0)
+TAIL = 14.0
+"""Cumulative hazard above which one minus survival has lost digits that survival still has."""
 
 
 def event_times(law: SurvivalLaw, exponential: Float, hazard_ratio: float | Float = 1.0) -> Float:
@@ -76,7 +79,9 @@ def _relative_time(law: SurvivalLaw, hazard: Float) -> Float:
             with np.errstate(divide="ignore"):
                 return np.asarray(np.exp((hazard + np.log(-np.expm1(-hazard))) / shape))
         case "lognormal":
-            event = -np.expm1(-hazard)
-            # Past H of 36 the probability of the event rounds to one; the lower tail of survival still has digits.
-            z = np.where(event < 0.5, normal_quantile(event), -normal_quantile(np.exp(-hazard)))
+            z = normal_quantile(-np.expm1(-hazard))
+            # Far in the tail the probability of the event rounds to one; that of no event still has digits.
+            tail = hazard > TAIL
+            if np.any(tail):
+                z = np.where(tail, -normal_quantile(np.exp(-np.where(tail, hazard, TAIL))), z)
             return np.asarray(np.exp(shape * z))

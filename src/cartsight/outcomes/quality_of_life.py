@@ -1,12 +1,14 @@
 """Life-years and age-adjusted quality of life, integrated in closed form under annual discounting.
 
-Utility at t years after referral is the utility of the health state times m(t) = g(a + t) / g(a), where a is the age at
-referral and g(x) = b0 + b1 x + b2 x^2 the utility of the general population (Ara & Brazier 2010,
-doi:10.1111/j.1524-4733.2010.00700.x). With delta = ln(1 + r), weights are exp(-delta t), and since m is a quadratic
+Utility at t years after referral is the utility of the health state times m(t) = g(a + t) / g(a), where a is
+the age at referral and g(x) = b0 + b1 x + b2 x^2 the utility of the general population (Ara & Brazier 2010,
+doi:10.1111/j.1524-4733.2010.00700.x). With delta = ln(1 + r), weights are exp(-delta t), and since m is a
+quadratic
 
     M(t) = integral of m(s) exp(-delta s) from 0 to t
 
-is elementary: QALYs of a stay in a state are its utility times a difference of M. No cycle, no half-cycle correction.
+is elementary: QALYs of a stay in a state are its utility times a difference of M. No cycle, no half-cycle
+correction.
 """
 
 from __future__ import annotations
@@ -24,13 +26,13 @@ from cartsight.scenario.population import UtilityByAge
 Float = npt.NDArray[np.float64]
 
 SERIES_BELOW = 1e-3
-"""Below this yearly rate the closed form loses digits to cancellation and a power series in delta t takes over."""
+"""Below this yearly rate the closed form cancels, and a power series in delta t takes over."""
 
 _SERIES_TERMS = 14
 
 
 def discounted_years(days: Float, discount_rate: float) -> Float:
-    """Return the discounted years from day 0 to each of `days`: (1 - (1 + r)^-t) / ln(1 + r), t when r is zero."""
+    """Return discounted years from day 0 to each of `days`: (1 - (1 + r)^-t) / ln(1 + r); t when r is 0."""
     years = days / DAYS_PER_YEAR
     if discount_rate == 0.0:
         return years

@@ -1,10 +1,11 @@
 """Response after infusion: complete, partial or none, from one uniform per patient under proportional odds.
 
-The scenario's response shares are those of an in-specification product in patients who have not worsened, averaged
-over lots. Worsening, an out-of-specification product, the lot and a second course each shift the log-odds of complete
-and of overall response alike (proportional odds, McCullagh 1980, doi:10.1111/j.2517-6161.1980.tb01109.x), so the
-order complete before partial before none is kept for every patient. The lot effect has mean zero on the log-odds; the
-intercepts are moved so that the average over lots stays at the stated share.
+The scenario's response shares are those of an in-specification product in patients who have not worsened,
+averaged over lots. Worsening, an out-of-specification product, the lot and a second course each shift the
+log-odds of complete and of overall response alike (proportional odds, McCullagh 1980,
+doi:10.1111/j.2517-6161.1980.tb01109.x), so the order complete before partial before none is kept for every
+patient. The lot effect has mean zero on the log-odds; the intercepts are moved so that the average over lots
+stays at the stated share.
 """
 
 from __future__ import annotations
@@ -44,14 +45,17 @@ def response_intercepts(arm: ProductArm) -> tuple[float, float]:
 
 def response_shift(arm: ProductArm, trajectories: Trajectories, rows: Int) -> Float:
     """Return the shift of the log-odds of response of some patients, shape (len(rows),)."""
-    shift = trajectories.lot_effect[rows] + log_odds_ratio(arm.efficacy.odds_ratio_if_worsened.x) * trajectories.worsened[rows]
+    effect = log_odds_ratio(arm.efficacy.odds_ratio_if_worsened.x)
+    shift = trajectories.lot_effect[rows] + effect * trajectories.worsened[rows]
     if isinstance(arm, AutologousArm):
         effect = log_odds_ratio(arm.process.odds_ratio_response_out_of_specification.x)
         shift = shift + effect * trajectories.out_of_specification[rows]
     return shift
 
 
-def responses(log_odds_of_uniform: Float, shift: Float | float, intercepts: tuple[float, float], able: Bool) -> npt.NDArray[np.int8]:
+def responses(
+    log_odds_of_uniform: Float, shift: Float | float, intercepts: tuple[float, float], able: Bool
+) -> npt.NDArray[np.int8]:
     """Return 0 none, 1 partial, 2 complete per patient.
 
     Parameters

@@ -26,8 +26,8 @@ CAUSES_OF_DEATH: tuple[str, ...] = (
 class Outcomes:
     """Outcomes of the n patients of one arm at one parameter draw. Days count from referral.
 
-    A day is infinite when the event does not happen before the patient's death and the horizon; days of infusion are
-    NaN for patients never infused. All arrays have shape (n,).
+    A day is infinite when the event does not happen before the patient's death and the horizon; days of
+    infusion are NaN for patients never infused. All arrays have shape (n,).
 
     Parameters
     ----------
@@ -42,7 +42,8 @@ class Outcomes:
     response : int8 array
         To the first treatment: 0 none, 1 partial, 2 complete.
     cured : bool array
-        Never relapses (always a complete responder, unless the scenario's relapse law itself states a cured share).
+        Never relapses (always a complete responder, unless the scenario's relapse law itself states a cured
+        share).
     progression_day : array
         First relapse, or the assessment that finds no response.
     relapse_day : array

@@ -2,11 +2,13 @@
 
 A vectorised stage on the trajectory table. The order of events, each from its own keyed draw:
 
-1. died while waiting: the pathway says so. Never infused and alive: other care from the day the pathway ended.
-2. infused: response from one uniform; cure among complete responders; relapse of the others; no response is found at
-   the assessment. Death from the disease follows relapse or no response by its own law.
+1. died while waiting: the pathway says so. Never infused and alive: other care from the day the pathway
+   ended.
+2. infused: response from one uniform; cure among complete responders; relapse of the others; no response is
+   found at the assessment. Death from the disease follows relapse or no response by its own law.
 3. non-relapse mortality: a constant hazard over the year after infusion, whatever the disease does meanwhile.
-4. background mortality runs for everybody. Death is the earliest of all clocks; the horizon truncates the rest.
+4. background mortality runs for everybody. Death is the earliest of all clocks; the horizon truncates the
+   rest.
 """
 
 from __future__ import annotations
@@ -67,8 +69,8 @@ def simulate_outcomes(
     seed : int
         Seed of the run; the same seed gives a patient the same draws in every arm.
     draws : PatientDraws, optional
-        ``PatientDraws(trajectories.patients, seed)``; pass one object to all arms and parameter draws to make the
-        random numbers once.
+        ``PatientDraws(trajectories.patients, seed)``; pass one object to all arms and parameter draws to
+        make the random numbers once.
     background : BackgroundHazard, optional
         Replaces the life table that the scenario names.
 
@@ -127,7 +129,9 @@ def simulate_outcomes(
 
     rate = scenario.analysis.discount_rate_effects
     life_years = survival / DAYS_PER_YEAR
-    qalys, qalys_discounted = _qalys(scenario, product, trajectories.patients.age, course, infused, exit_day, survival, rate)
+    qalys, qalys_discounted = _qalys(
+        scenario, product, trajectories.patients.age, course, infused, exit_day, survival, rate
+    )
     return r.Outcomes(
         arm_name=arm_name,
         horizon_days=horizon,
@@ -143,7 +147,9 @@ def simulate_outcomes(
         death_day=death,
         death_cause=cause,
         adverse_events=course.adverse_events,
-        adverse_events_second_course={name: flag & course.retreated for name, flag in course.adverse_events_again.items()},
+        adverse_events_second_course={
+            name: flag & course.retreated for name, flag in course.adverse_events_again.items()
+        },
         aplasia=course.aplasia,
         aplasia_second_course=course.aplasia_again & course.retreated,
         retreated=course.retreated,
@@ -198,7 +204,10 @@ def _arm(scenario: Scenario, arm_name: str) -> AnyArm:
         return scenario.arms[arm_name]
     except KeyError:
         raise InputError(
-            "unknown arm", found=arm_name, allowed=", ".join(scenario.arms), hint=nearest(arm_name, scenario.arms)
+            "unknown arm",
+            found=arm_name,
+            allowed=", ".join(scenario.arms),
+            hint=nearest(arm_name, scenario.arms),
         ) from None
 
 
@@ -226,7 +235,7 @@ def _after_infusion(
     horizon: float,
     n: int,
 ) -> _Course:
-    """Fill the treatment columns of the infused and bring their deaths forward where the disease or toxicity does."""
+    """Fill the treatment columns of the infused; bring deaths forward where the disease or toxicity does."""
     efficacy = arm.efficacy
     course = _Course.empty(n)
     last_course = infusion
@@ -258,7 +267,9 @@ def _after_infusion(
             patient = rows[again]
             second = responses(
                 draws.log_odds("response to retreatment")[patient],
-                shift[again] - trajectories.lot_effect[patient] + log_odds_ratio(retreatment.odds_ratio_of_response.x),
+                shift[again]
+                - trajectories.lot_effect[patient]
+                + log_odds_ratio(retreatment.odds_ratio_of_response.x),
                 intercepts,
                 expressed_at_second_course(arm, draws.uniform("expression at retreatment")[patient]),
             )
@@ -267,7 +278,9 @@ def _after_infusion(
                 efficacy.relapse, draws.exponential("relapse after retreatment")[patient], worsened[again]
             )
             relapse_care[again] += np.where(success, remission, 0.0)
-            toxic = relapse[again] + _non_relapse_time(arm, draws.exponential("non-relapse mortality", 1)[patient])
+            toxic = relapse[again] + _non_relapse_time(
+                arm, draws.exponential("non-relapse mortality", 1)[patient]
+            )
             non_relapse[again] = np.minimum(non_relapse[again], toxic)
             course.retreated[patient] = True
             course.responded_again[patient] = success
@@ -298,7 +311,9 @@ def _non_relapse_time(arm: ProductArm, exponential: Float) -> Float:
     return np.where(time <= NON_RELAPSE_MORTALITY_DAYS, time, np.inf)
 
 
-def _toxicity(arm: ProductArm, draws: PatientDraws, rows: Int, n: int, occurrence: int) -> tuple[dict[str, Bool], Bool]:
+def _toxicity(
+    arm: ProductArm, draws: PatientDraws, rows: Int, n: int, occurrence: int
+) -> tuple[dict[str, Bool], Bool]:
     """Return which of the treated patients have each adverse event, and aplasia, after a course."""
     treated = np.zeros(n, dtype=np.bool_)
     treated[rows] = True
@@ -322,11 +337,11 @@ def _qalys(
     survival: Float,
     rate: float,
 ) -> tuple[Float, Float]:
-    """Return undiscounted and discounted QALYs: utility of each stay times its age-adjusted discounted length."""
+    """Return undiscounted and discounted QALYs: utility of each stay times its age-adjusted length."""
     population = scenario.population
     adjustment = AgeAdjustment.of(population.utility_by_age, age)
     waiting = population.waiting_utility.x
-    # Patients without a response keep the utility of waiting until the assessment; their remission has no length.
+    # Patients without a response keep the utility of waiting until the assessment: no remission.
     edges = np.empty((3, age.size))
     edges[0] = exit_day
     edges[1] = exit_day
@@ -337,13 +352,14 @@ def _qalys(
         remission = arm.long_term.utility_remission.x
         last = np.where(infused, arm.long_term.utility_relapsed.x, last)
         edges[1] = np.where(infused, course.relapse_care, exit_day)
-        edges[0] = np.where(infused, np.where(course.response > 0, course.last_course, course.relapse_care), exit_day)
+        remission_starts = np.where(course.response > 0, course.last_course, course.relapse_care)
+        edges[0] = np.where(infused, remission_starts, exit_day)
     np.minimum(edges[:2], survival, out=edges[:2])
     ends = starts = losses = np.zeros(0)
     patient = np.zeros(0, dtype=np.int64)
     if arm is not None:
         patient, starts, ends, losses = _adverse_event_stays(arm, course, exit_day, survival)
-    results = []
+    results: list[Float] = []
     for discount_rate in (0.0, rate):
         if discount_rate == 0.0 and results:
             results.append(results[0])
