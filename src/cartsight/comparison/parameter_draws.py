@@ -43,8 +43,8 @@ class ParameterDraws:
     def patient_seed(self, draw: int) -> int:
         """Return the seed of a draw's patients: the same for all arms, another one for every draw.
 
-        New patients in every draw average patient noise out of the means; `comparison.spread` takes what is left of it
-        out of the parameter uncertainty.
+        New patients in every draw average patient noise out of the means; `comparison.spread` takes what is
+        left of it out of the parameter uncertainty.
         """
         return int(mix(np.uint64((self.seed + 0x632BE59BD9B4E019 * (draw + 1)) & 0xFFFFFFFFFFFFFFFF))[0] >> np.uint64(1))
 
@@ -58,8 +58,8 @@ def keyed_latin_hypercube(draws: int, path: str, seed: int) -> Float:
     """Return one column of a Latin hypercube, shape (draws,), addressed by the parameter's own name.
 
     Every column is a keyed permutation of the strata with a keyed jitter (McKay, Beckman & Conover 1979,
-    doi:10.2307/1268522), so adding a parameter or an arm moves no other parameter's draws. A Sobol sequence cannot
-    promise that, since its columns are dimensions by position.
+    doi:10.2307/1268522), so adding a parameter or an arm moves no other parameter's draws. A Sobol sequence
+    cannot promise that, since its columns are dimensions by position.
     """
     stream = Stream(seed, "parameter draw", np.arange(draws, dtype=np.uint64))
     strata = np.argsort(np.argsort(stream(f"{path}: order"), kind="stable"), kind="stable")

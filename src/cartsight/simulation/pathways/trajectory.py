@@ -43,6 +43,18 @@ class Patients:
     def __len__(self) -> int:
         return int(self.identity.shape[0])
 
+    def rows(self, chosen: Int) -> Patients:
+        """Return the patients of the chosen rows."""
+        return Patients(
+            identity=self.identity[chosen],
+            referral_day=self.referral_day[chosen],
+            region=self.region[chosen],
+            hospital=self.hospital[chosen],
+            age=self.age[chosen],
+            female=self.female[chosen],
+            counted=self.counted[chosen],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Trajectories:

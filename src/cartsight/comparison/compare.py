@@ -1,0 +1,311 @@
+"""`compare`: every arm on the same patients, at the point values and over all parameter draws.
+
+The order of work: check and run the point values, run the parameter draws in blocks on all cores, take patient noise
+out of the draw means, then decision analysis, one-way sensitivity and validation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cartsight.comparison.acceptability import (
+    cost_effectiveness_acceptability_curve,
+    cost_effectiveness_acceptability_frontier,
+    expected_loss_curves,
+    rank_probabilities,
+)
+from cartsight.comparison.checking import check_arms
+from cartsight.comparison.metrics import STANDARD
+from cartsight.comparison.one_way_runs import run_one_way
+from cartsight.comparison.parameter_draws import ParameterDraws, draw_parameters
+from cartsight.comparison.patient_noise import without_patient_noise
+from cartsight.comparison.results import Comparison, DrawTable, Estimate
+from cartsight.comparison.sensitivity import OneWaySensitivity
+from cartsight.comparison.single_arm import ArmRun, run_arms
+from cartsight.comparison.spread import paired_difference, shrink_draw_means, split_variance_of_means
+from cartsight.comparison.uncertainty_runs import run_uncertainty
+from cartsight.comparison.validation import run_validation
+from cartsight.comparison.value_of_information import (
+    expected_value_of_perfect_information,
+    partial_information_by_parameter,
+)
+from cartsight.core.errors import InputError
+from cartsight.economics.frontier import cost_effectiveness_frontier
+from cartsight.economics.net_benefit import summarise_net_benefit
+from cartsight.economics.threshold_price import price_at_threshold
+from cartsight.scenario import Scenario
+from cartsight.scenario.arms import as_product
+
+Float = npt.NDArray[np.float64]
+Progress = Callable[[str, int, int], None]
+
+WTP_GRID = np.arange(0.0, 400_001.0, 5_000.0)
+FEWEST_DRAWS_FOR_PARTIAL_INFORMATION = 64
+TORNADO_ROWS = 12
+
+
+def compare(
+    scenario: Scenario,
+    *,
+    draws: int | None = None,
+    patients: int | None = None,
+    seed: int | None = None,
+    workers: int | None = None,
+    one_way: bool = True,
+    validate: bool = True,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare all arms of a scenario.
+
+    Parameters
+    ----------
+    scenario : Scenario
+        From `load_scenario`.
+    draws, patients, seed : int, optional
+        Replace the settings of the scenario's analysis.
+    workers : int, optional
+        Worker processes; all cores by default. Results do not depend on it.
+    one_way, validate : bool
+        Whether to run the one-way sensitivity and the validation targets.
+    progress : callable, optional
+        Called with (stage, done, in all).
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        A pathway that cannot work: a queue that never empties, a resource that nobody frees, a broken number.
+    """
+    changes: dict[str, Any] = {
+        name: value for name, value in {"draws": draws, "patients": patients, "seed": seed}.items() if value is not None
+    }
+    if changes:
+        scenario = _changed(scenario, changes)
+    tell = progress or (lambda stage, done, total: None)
+    seconds: dict[str, float] = {}
+
+    clock = time.perf_counter()
+    warnings = check_arms(scenario).warnings
+    base = run_arms(scenario, scenario.analysis.seed)
+    seconds["point values"] = time.perf_counter() - clock
+
+    clock = time.perf_counter()
+    parameters = draw_parameters(scenario, scenario.analysis.draws, scenario.analysis.seed)
+    runs = run_uncertainty(
+        scenario, parameters, workers=workers, progress=lambda done, total: tell("parameter draws", done, total)
+    )
+    seconds["parameter draws"] = time.perf_counter() - clock
+    seconds["flow, all workers"] = runs.flow_seconds
+    seconds["outcomes and pricing, all workers"] = runs.pricing_seconds
+
+    clock = time.perf_counter()
+    cost, effect = clean_draws(runs.table)
+    economics = decision_analysis(scenario, cost, effect, base, parameters)
+    estimates = summarise_metrics(runs.table, base)
+    seconds["decision analysis"] = time.perf_counter() - clock
+
+    clock = time.perf_counter()
+    tornado = None
+    if one_way and len(scenario.arms) > 1:
+        tell("one-way sensitivity", 0, 1)
+        tornado = _one_way(scenario, cost, effect, parameters, workers)
+        tell("one-way sensitivity", 1, 1)
+    seconds["one-way sensitivity"] = time.perf_counter() - clock
+
+    clock = time.perf_counter()
+    validation: tuple[Any, ...] = ()
+    if validate and scenario.validation:
+        tell("validation", 0, 1)
+        validation = run_validation(scenario, scenario.analysis.seed)
+        tell("validation", 1, 1)
+    seconds["validation"] = time.perf_counter() - clock
+    return Comparison(
+        scenario=scenario,
+        seed=scenario.analysis.seed,
+        arms=tuple(scenario.arms),
+        base=base,
+        draws=runs.table,
+        parameters=parameters,
+        clean_cost=cost,
+        clean_effect=effect,
+        estimates=estimates,
+        economics=economics,
+        one_way=tornado,
+        validation=validation,
+        warnings=warnings,
+        seconds=seconds,
+    )
+
+
+def _changed(scenario: Scenario, changes: dict[str, Any]) -> Scenario:
+    from pydantic import ValidationError
+
+    try:
+        return scenario.with_analysis(**changes)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(
+            first["msg"], field="analysis." + ".".join(str(part) for part in first["loc"]), found=first.get("input")
+        ) from None
+
+
+def clean_draws(table: DrawTable) -> tuple[Float, Float]:
+    """Return mean costs and effects of the draws, each (draws, arms), with patient noise taken out."""
+    arms = len(table.arms)
+    means = np.hstack([table.cost, table.effect])
+    noise = (table.covariance / table.patients[:, None, None]).mean(axis=0)
+    clean = without_patient_noise(means, noise)
+    return clean[:, :arms], clean[:, arms:]
+
+
+def summarise_metrics(table: DrawTable, base: dict[str, ArmRun]) -> dict[str, dict[str, Estimate]]:
+    """Return {arm: {metric: estimate}} with the three spreads of each."""
+    estimates: dict[str, dict[str, Estimate]] = {}
+    for a, arm in enumerate(table.arms):
+        rows = {}
+        for m, metric in enumerate(STANDARD):
+            values = table.values[:, a, m]
+            within = table.patient_variance[:, a, m]
+            point = metric.value(base[arm])
+            known = values[~np.isnan(values)]
+            if known.size == 0:
+                rows[metric.name] = Estimate(np.nan, np.nan, np.nan, np.nan, np.nan, point)
+                continue
+            if known.size < 2:
+                rows[metric.name] = Estimate(float(known[0]), np.nan, np.nan, np.nan, np.nan, point)
+                continue
+            patient_sd = np.nan
+            spread = known
+            if not np.isnan(within).any():
+                split = split_variance_of_means(values, within, table.patients)
+                spread = shrink_draw_means(values, split)
+                patient_sd = float(np.sqrt(split.between_patients_variance))
+            low, high = np.quantile(spread, [0.025, 0.975])
+            error = float(known.std(ddof=1) / np.sqrt(known.size))
+            rows[metric.name] = Estimate(float(known.mean()), float(low), float(high), patient_sd, error, point)
+        estimates[arm] = rows
+    return estimates
+
+
+def decision_analysis(
+    scenario: Scenario, cost: Float, effect: Float, base: dict[str, ArmRun], parameters: ParameterDraws
+) -> dict[str, Any]:
+    """Return frontier, net benefit, acceptability, losses, value of information, paired differences, threshold prices."""
+    arms = list(scenario.arms)
+    threshold = scenario.analysis.decision_threshold
+    reference = arms.index(scenario.reference_arm)
+    results: dict[str, Any] = {"threshold": threshold, "reference_arm": scenario.reference_arm}
+    means = {"cost": cost.mean(axis=0), "effect": effect.mean(axis=0)}
+    if len(arms) > 1:
+        results["frontier"] = cost_effectiveness_frontier(arms, means["cost"], means["effect"])
+    if len(parameters) < 2 or len(arms) < 2:
+        return results
+    grid = np.unique(np.append(WTP_GRID, [*scenario.analysis.willingness_to_pay, threshold]))
+    results["wtp"] = grid
+    results["net_benefit"] = {
+        w: summarise_net_benefit(cost, effect, w, comparator=reference)
+        for w in sorted({*scenario.analysis.willingness_to_pay, threshold})
+    }
+    results["acceptability"] = cost_effectiveness_acceptability_curve(cost, effect, grid)
+    results["acceptability_frontier"] = cost_effectiveness_acceptability_frontier(cost, effect, grid)
+    results["expected_loss"] = expected_loss_curves(cost, effect, grid)
+    results["ranks"] = rank_probabilities(threshold * effect - cost)
+    results["evpi"] = expected_value_of_perfect_information(cost, effect, grid)
+    results["differences"] = {
+        arm: {
+            "cost": paired_difference(cost[:, a], cost[:, reference]),
+            "effect": paired_difference(effect[:, a], effect[:, reference]),
+            "net_benefit": paired_difference(
+                threshold * effect[:, a] - cost[:, a], threshold * effect[:, reference] - cost[:, reference]
+            ),
+        }
+        for a, arm in enumerate(arms)
+        if a != reference
+    }
+    if len(parameters) >= FEWEST_DRAWS_FOR_PARTIAL_INFORMATION and parameters.paths:
+        columns = {path: parameters.values[:, i] for i, path in enumerate(parameters.paths)}
+        results["evppi"] = partial_information_by_parameter(
+            cost, effect, columns, threshold, groups=parameter_groups(parameters.paths), seed=scenario.analysis.seed
+        )
+    results["threshold_prices"] = _threshold_prices(scenario, cost, effect, base, reference)
+    return results
+
+
+def parameter_groups(paths: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return groups of parameters that one study would inform: an arm's efficacy, its process, its costs, the population."""
+    groups: dict[str, list[str]] = {}
+    for path in paths:
+        parts = path.split(".")
+        name = f"all of {parts[1]}: {parts[2]}" if parts[0] == "arms" and len(parts) > 3 else f"all of {parts[0]}"
+        groups.setdefault(name, []).append(path)
+    return {name: members for name, members in groups.items() if len(members) > 1}
+
+
+def _threshold_prices(
+    scenario: Scenario, cost: Float, effect: Float, base: dict[str, ArmRun], reference: int
+) -> dict[str, dict[str, Any]]:
+    """Return the price at which each arm equals the reference at each willingness to pay (point values).
+
+    Times the price is paid per referred patient (discounted) = product cost over price. Only where price is charged.
+    """
+    if scenario.analysis.perspective != "payer":
+        return {}
+    names = list(scenario.arms)
+    comparator = base[names[reference]]
+    prices: dict[str, dict[str, Any]] = {}
+    for name in names:
+        arm = as_product(scenario.arms[name])
+        if arm is None or name == names[reference] or arm.price.per_patient.x <= 0:
+            continue
+        price = arm.price.per_patient.x
+        paid = float(base[name].costs.of("product").mean()) / price
+        if paid <= 0:
+            continue
+        grid = np.array(scenario.analysis.willingness_to_pay)
+        values = price_at_threshold(
+            float(base[name].cost.mean()),
+            float(base[name].effect.mean()),
+            float(comparator.cost.mean()),
+            float(comparator.effect.mean()),
+            price=price,
+            cost_per_unit_of_price=paid,
+            wtp=grid,
+        )
+        prices[name] = {"price": price, "wtp": grid.tolist(), "price_at_threshold": np.atleast_1d(values).tolist()}
+    return prices
+
+
+def _one_way(
+    scenario: Scenario, cost: Float, effect: Float, parameters: ParameterDraws, workers: int | None
+) -> OneWaySensitivity | None:
+    """Move alone the parameters that go most with the difference in net benefit over the draws (rank correlation)."""
+    if len(parameters) < 3 or not parameters.paths:
+        return None
+    arms = list(scenario.arms)
+    benefit = scenario.analysis.decision_threshold * effect - cost
+    order = np.argsort(-benefit.mean(axis=0), kind="stable")
+    best, second = int(order[0]), int(order[1])
+    reference = arms.index(scenario.reference_arm)
+    comparator = reference if reference != best else second
+    pair = (arms[best], arms[comparator])
+    difference = _ranks(benefit[:, best] - benefit[:, comparator])
+    influence = {}
+    for column, path in enumerate(parameters.paths):
+        if path.startswith("arms.") and path.split(".")[1] not in pair:
+            continue
+        influence[path] = abs(float(np.mean(_ranks(parameters.values[:, column]) * difference)))
+    ranked = sorted(influence, key=lambda path: (-influence[path], path))
+    return run_one_way(scenario, tuple(ranked[:TORNADO_ROWS]), *pair, scenario.analysis.seed, workers=workers)
+
+
+def _ranks(values: Float) -> Float:
+    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable").astype(np.float64)
+    return np.asarray((ranks - ranks.mean()) / max(float(ranks.std()), 1e-300))
