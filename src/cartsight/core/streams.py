@@ -23,7 +23,7 @@ GOLDEN = 0x9E3779B97F4A7C15
 MIX_1 = 0xBF58476D1CE4E5B9
 MIX_2 = 0x94D049BB133111EB
 MASK = 0xFFFFFFFFFFFFFFFF
-UNIFORM_SCALE = 2.0**-53
+UNIFORM_SCALE = 2.0**-52
 
 
 def stable_hash(name: str) -> int:
@@ -69,7 +69,8 @@ def uniform(key: npt.ArrayLike, slot: int | UInt64, occurrence: npt.ArrayLike = 
     """
     slot_word = np.asarray(slot, dtype=np.uint64) if not isinstance(slot, int) else np.uint64(slot & MASK)
     state = _absorb(_absorb(np.atleast_1d(np.asarray(key, dtype=np.uint64)), slot_word), occurrence)
-    return ((state >> np.uint64(11)).astype(np.float64) + 0.5) * UNIFORM_SCALE
+    # 52 bits, not 53: with 53 the half added to the largest integers would round, and the uniform could be 1.
+    return ((state >> np.uint64(12)).astype(np.float64) + 0.5) * UNIFORM_SCALE
 
 
 class Stream:

@@ -1,0 +1,135 @@
+"""The flat tables that both interpreters read: column numbers, operation codes and the tuple of arrays.
+
+Everything is int32, int64, uint64 or float64, so the format is neutral to the language of the interpreter.
+Variable-length rows (effects, branches, candidates, ...) are stored end to end, addressed by a start and a count.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Int32 = npt.NDArray[np.int32]
+UInt64 = npt.NDArray[np.uint64]
+Float = npt.NDArray[np.float64]
+
+# Operations of the program.
+END, DELAY, CHANCE, SWITCH, SEIZE, FREE, JUMP, SET, TEST, RETRY = range(10)
+MARK, ARM, DISARM, GATE, PRIORITY, TAKE, PUT, SPAWN, JOIN, STATE, IN_STATE = range(10, 21)
+OPERATION_NAMES = (
+    "end", "delay", "chance", "switch", "seize", "free", "jump", "set", "test", "retry",
+    "mark", "arm", "disarm", "gate", "priority", "take", "put", "spawn", "join", "state", "in state",
+)  # fmt: skip
+
+# Columns of `program` (one row per step). A to D mean what the operation says; see compile.py.
+OP, A, B, C, D, E, LAW, SECOND_LAW, EFFECT, EFFECTS, OCCURRENCE, CLASS_KIND, CLASS_VALUE = range(13)
+PROGRAM_COLUMNS = 13
+
+# Where a priority, a quantity or a value comes from.
+FROM_ENTITY, FROM_CONSTANT, FROM_ATTRIBUTE, FROM_LAW = range(4)
+
+# Laws: columns of `law_code` are kind, first probability, first value, number of knots; of `law_parameter` up to four
+# numbers (of TABLE: shift, scale).
+CONSTANT, EXPONENTIAL, UNIFORM, TRIANGULAR, NORMAL, LOGNORMAL, WEIBULL, TABLE = range(8)
+
+# Routing rules of groups; columns of `group_rule`: rule, attribute, first candidate, candidates, first row of the
+# matrix in `route`, rows of that matrix, queue length from which a preference overflows.
+FIXED, BY_ATTRIBUTE, SHORTEST_QUEUE, FIRST_FREE, NEAREST = range(5)
+
+# Clocks; columns of `clock_rule`: kind, action, operand, armed at arrival, first break, breaks, first rate, law,
+# first effect, effects, occurrence counter.
+HAZARD, DEADLINE = range(2)
+FIRE_END, FIRE_GOTO, FIRE_STATE = range(3)
+
+# Stocks; columns of `stock_rule`: review rule, entry of the lot program, priority class of lots. Of `stock_level`:
+# s, S or Q, doses planned per lot, end of review.
+NO_REVIEW, ORDER_UP_TO, FIXED_QUANTITY = range(3)
+
+# Columns of `mark_rule`: column for the first time, column for the last time, log code (-1: not stored).
+# Comparison codes of TEST.
+COMPARISONS = ("<", "<=", "==", "!=", ">", ">=")
+
+MAX_HELD = 4
+
+# Resource statistics: (total, in the window) pairs.
+BUSY, QUEUE, SEIZES, CAPACITY, DRAIN = range(0, 10, 2)
+RESOURCE_STATISTICS = 10
+# Stock statistics: (total, in the window) pairs.
+RECEIVED, TAKEN, EXPIRED, STOCK_OUT, WAITING, WAITED, ON_HAND = range(0, 14, 2)
+STOCK_STATISTICS = 14
+
+# Errors that an interpreter can stop with.
+OK, EVENT_CAP, STUCK, BAD_ROUTE, GROW = range(5)
+
+
+class ModelTables(NamedTuple):
+    """Arrays of one compiled model. Shapes: n steps, L laws, G groups, R resources, K clocks, S stocks."""
+
+    program: Int32  # (n, PROGRAM_COLUMNS)
+    step_value: Float  # (n, 2) constants of steps
+    slot_hash: UInt64  # (n, 2) stable hash of the step's name; the second is for a second draw of the step
+    law_code: Int32  # (L, 4)
+    law_parameter: Float  # (L, 4)
+    knot_probability: Float
+    knot_value: Float
+    effect_attribute: Int32
+    effect_beta: Float
+    branch_cumulative: Float
+    branch_target: Int32
+    seize_group: Int32  # groups of a SEIZE, and of a FREE
+    copy_from: Int32  # attribute of the source
+    copy_to: Int32  # attribute of the destination
+    group_rule: Int32  # (G, 7)
+    candidate: Int32
+    route: Int32  # candidate numbers, by row of the attribute
+    initial_capacity: Int32  # (R,) at time 0
+    calendar_rule: Int32  # (R, 3) first change, changes, change to loop back to (-1: none)
+    calendar_period: Float  # (R,)
+    change_time: Float
+    change_capacity: Int32
+    gate_rule: Int32  # (gates, 4) first window, windows, first repeating window, repeating windows
+    gate_period: Float  # (gates, 2) start of the repeating part, period
+    window_open: Float
+    window_close: Float
+    clock_rule: Int32  # (K, 11)
+    clock_slot: UInt64  # (K,)
+    clock_break: Float  # start of each segment of time since arrival, the first is 0
+    clock_rate: Float  # per day, (state, segment) rows of each clock
+    stock_rule: Int32  # (S, 3)
+    stock_level: Float  # (S, 4)
+    initial_stock: Int32  # of each batch on hand at the start: its stock
+    initial_doses: Int32
+    initial_shelf_life: Float
+    mark_rule: Int32  # (marks, 3)
+    default_attribute: Float  # of dynamic entities (lots, children), one per column
+    sizes: Int32  # see the SIZE_ constants
+
+
+# Entries of `sizes`.
+(
+    SIZE_CLASSES,
+    SIZE_STATES,
+    SIZE_OCCURRENCES,
+    SIZE_ATTRIBUTES,  # columns of arriving entities
+    SIZE_DYNAMIC_ATTRIBUTES,  # columns of lots and children
+    SIZE_MARKS,
+    SIZE_DYNAMIC_MARKS,
+    SIZE_INITIAL_STATUS,  # status code of initial stock
+) = range(8)
+SIZES = 8
+
+
+class EntityInputs(NamedTuple):
+    """Arriving entities, sorted by (time, id); flat attributes in rows of SIZE_ATTRIBUTES columns."""
+
+    time: Float
+    identity: UInt64
+    entry: Int32
+    state: Int32
+    attribute: Float
+    kind_state: UInt64  # (1 + S + 1,) key state after seed and kind: arriving, lots of each stock, children
+
+
+RawResult = tuple[Any, ...]
