@@ -61,7 +61,10 @@ class Source:
 
     def bibtex(self) -> str:
         """Return the entry as BibTeX."""
-        fields = {name: getattr(self, name) for name in ("title", "year", "doi", "pmid", "pmcid", "url", "howpublished")}
+        fields = {
+            name: getattr(self, name)
+            for name in ("title", "year", "doi", "pmid", "pmcid", "url", "howpublished")
+        }
         lines = [f"  {name} = {{{text}}}," for name, text in fields.items() if text is not None]
         return "\n".join([f"@{self.kind}{{{self.key},", *lines, "}"])
 
@@ -72,7 +75,7 @@ def read_bibliography(path: Path) -> dict[str, Source]:
     Raises
     ------
     InputError
-        A line that is neither a comment nor part of an entry, an unknown field, a missing title, a key given twice.
+        A line that is part of no entry and no comment, an unknown field, a missing title, a key given twice.
     """
     text = path.read_text(encoding="utf-8")
     sources: dict[str, Source] = {}
@@ -107,7 +110,13 @@ def _source(entry: re.Match[str], path: Path, line: int) -> Source:
         field = _FIELD.match(text)
         if field is None or field["name"] not in _KNOWN_FIELDS:
             allowed = "one of " + ", ".join(sorted(_KNOWN_FIELDS))
-            raise InputError("unreadable bibliography field", file=path, line=line + offset, found=text.strip(), allowed=allowed)
+            raise InputError(
+                "unreadable bibliography field",
+                file=path,
+                line=line + offset,
+                found=text.strip(),
+                allowed=allowed,
+            )
         fields[field["name"]] = field["text"]
     if "title" not in fields:
         raise InputError("bibliography entry without a title", file=path, line=line, found=entry["key"])

@@ -22,7 +22,8 @@ class EvidenceRow:
     quantity, applies_to : str
         What was measured and in whom, in the words of the record.
     value : float, str or None
-        The figure in `unit`; text when the unit is ``text`` or ``calendar_date``; None when only limits are published.
+        The figure in `unit`; text when the unit is ``text`` or ``calendar_date``; None when only limits are
+        published.
     low, high : float or None
         Limits in `unit`; `interval` says what they mean.
     unit : str
@@ -102,9 +103,11 @@ class EvidenceRow:
 
     @property
     def has_uncertainty(self) -> bool:
-        """Whether the row itself says how uncertain its value is: an interval of a named level, or events out of n."""
+        """Whether the row says how uncertain its value is: an interval of a known level, or events of n."""
         counted = self.events is not None and self.sample_size is not None
-        return counted or (self.interval in SAMPLING_INTERVALS and self.low is not None and self.high is not None)
+        return counted or (
+            self.interval in SAMPLING_INTERVALS and self.low is not None and self.high is not None
+        )
 
     def citation(self) -> str:
         """Return the source as one line, with the row's id and its status when the figure was not read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import math
+import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -89,12 +90,17 @@ class EvidenceTable:
                     f"evidence row {row_id} was left out of the tables: {excluded.reason}",
                     hint="See `cartsight evidence list --excluded`",
                 )
-        by_case = {known.lower(): known for known in self._rows}
-        close = difflib.get_close_matches(row_id.lower(), by_case, n=3, cutoff=0.6)
-        hint = "Find one with `cartsight evidence search WORDS`"
-        if close:
-            hint = "Did you mean " + " or ".join(repr(by_case[name]) for name in close) + "?"
-        raise InputError("no evidence row has this id", found=row_id, hint=hint)
+        raise InputError("no evidence row has this id", found=row_id, hint=self._nearest(row_id))
+
+    def _nearest(self, row_id: str) -> str:
+        by_plain = {_plain_id(known): known for known in self._rows}
+        wanted = _plain_id(row_id)
+        close = (
+            [wanted] if wanted in by_plain else difflib.get_close_matches(wanted, by_plain, n=3, cutoff=0.6)
+        )
+        if not close:
+            return "Find one with `cartsight evidence search WORDS`"
+        return "Did you mean " + " or ".join(repr(by_plain[name]) for name in close) + "?"
 
     def source(self, key: str) -> Source:
         """Return the source with this BibTeX key; InputError with the nearest key when there is none."""
@@ -102,7 +108,9 @@ class EvidenceTable:
             return self._sources[key]
         raise InputError("no source has this key", found=key, hint=nearest(key, self._sources))
 
-    def select(self, *, unit: str | None = None, theme: str | None = None, status: str | None = None) -> list[EvidenceRow]:
+    def select(
+        self, *, unit: str | None = None, theme: str | None = None, status: str | None = None
+    ) -> list[EvidenceRow]:
         """Return the rows of a unit, theme and status, in table order.
 
         Raises
@@ -125,9 +133,9 @@ class EvidenceTable:
     ) -> list[EvidenceRow]:
         """Return the rows that match the words of `text`, best first.
 
-        A row matches a word that stands anywhere in it, whatever the case. Rows that match every word are returned;
-        when there are none, the rows that match the most words. Within these, words in the quantity count most, then
-        the population, then the source and the rest.
+        A row matches a word that stands anywhere in it, whatever the case. Rows that match every word are
+        returned; when there are none, the rows that match the most words. Within these, words in the quantity
+        count most, then the population, then the source and the rest.
 
         Raises
         ------
@@ -145,10 +153,17 @@ class EvidenceTable:
         return [row for _, _, row in ranked]
 
 
+def _plain_id(row_id: str) -> str:
+    """An id without case and leading zeros, so that ``ec1`` finds ``EC001``."""
+    return re.sub(r"(?<![0-9])0+(?=[0-9])", "", row_id.lower())
+
+
 def _known(name: str, value: str | None, options: Iterable[str]) -> None:
     choices = sorted(options)
     if value is not None and value not in choices:
-        raise InputError(f"unknown {name}", found=value, allowed=", ".join(choices), hint=nearest(value, choices))
+        raise InputError(
+            f"unknown {name}", found=value, allowed=", ".join(choices), hint=nearest(value, choices)
+        )
 
 
 def _score(row: EvidenceRow, words: list[str]) -> tuple[int, int]:
@@ -179,7 +194,7 @@ def read_tables(folder: Path) -> EvidenceTable:
     Raises
     ------
     InputError
-        A cell outside its vocabulary, a number that is none, an unknown unit or source; file, line and column named.
+        A cell outside its vocabulary, a number that is none, an unknown unit or source; file and line named.
     """
     sources = read_bibliography(folder / "sources.bib")
     rows = [row for theme in THEMES for row in _read_theme(folder / f"{theme}.csv", theme, sources)]

@@ -1,4 +1,4 @@
-"""The closed vocabulary of the literature tables: what low and high mean, and what kind of figure a value is."""
+"""The closed vocabulary of the literature tables: what limits mean, and what kind of figure a value is."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ INTERVAL_MEANING: dict[str, str] = {
     "confidence_90": "90 % confidence interval.",
     "confidence_level_unstated": "A confidence interval whose level is not stated.",
     "credible_95": "95 % credible or uncertainty interval (quantiles of posterior draws).",
-    "interquartile_range": "25th and 75th percentile between patients, lots or sites: variability, not uncertainty.",
+    "interquartile_range": "25th and 75th percentile between patients or lots: variability, not uncertainty.",
     "standard_deviation": "Value minus and plus one standard deviation: variability, not uncertainty.",
     "range": "Smallest and largest value observed or published.",
-    "scenario_values": "Values under named alternatives (years, countries, definitions, sites): not an interval.",
-    "sensitivity_range": "Limits of a sensitivity analysis in the source: chosen by its authors, not estimated.",
+    "scenario_values": "Values under named alternatives (years, countries, definitions): not an interval.",
+    "sensitivity_range": "Limits of a sensitivity analysis: chosen by its authors, not estimated.",
     "judgement_range": "Limits set by judgement; a prior to be replaced by elicitation or data.",
     "specification_limits": "Lower and upper limit of a specification.",
     "bound_lower": "The value is a lower bound: the true one is at least this.",
     "bound_upper": "The value is an upper bound: the true one is at most this.",
-    "unstated": "The source gives low and high and no word on what they are; name the kind before using them.",
+    "unstated": "Low and high are given with no word on what they are; name the kind before using them.",
 }
 """What low and high mean, by kind of interval."""
 
