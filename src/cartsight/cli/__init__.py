@@ -35,3 +35,6 @@ def _root(
 from cartsight.cli import economics
 
 app.add_typer(economics.app, name="economics")
+from cartsight.cli import survival
+
+app.add_typer(survival.app, name="survival")
