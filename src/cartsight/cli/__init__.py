@@ -38,3 +38,6 @@ app.add_typer(economics.app, name="economics")
 from cartsight.cli import survival
 
 app.add_typer(survival.app, name="survival")
+from cartsight.cli import evidence
+
+app.add_typer(evidence.app, name="evidence")
