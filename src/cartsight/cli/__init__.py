@@ -32,6 +32,9 @@ def _root(
     pass
 
 
+from cartsight.cli import scenarios as scenario_commands
+
+scenario_commands.register(app)
 from cartsight.cli import economics
 
 app.add_typer(economics.app, name="economics")

@@ -174,6 +174,7 @@ def summarise_metrics(table: DrawTable, base: dict[str, ArmRun]) -> dict[str, di
         for m, metric in enumerate(STANDARD):
             values = table.values[:, a, m]
             within = table.patient_variance[:, a, m]
+            count = table.patient_count[:, a, m]
             point = metric.value(base[arm])
             known = values[~np.isnan(values)]
             if known.size == 0:
@@ -184,8 +185,8 @@ def summarise_metrics(table: DrawTable, base: dict[str, ArmRun]) -> dict[str, di
                 continue
             patient_sd = np.nan
             spread = known
-            if not np.isnan(within).any():
-                split = split_variance_of_means(values, within, table.patients)
+            if not np.isnan(within).any() and not np.isnan(values).any():
+                split = split_variance_of_means(values, within, count)
                 spread = shrink_draw_means(values, split)
                 patient_sd = float(np.sqrt(split.between_patients_variance))
             low, high = np.quantile(spread, [0.025, 0.975])

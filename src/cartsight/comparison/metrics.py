@@ -25,7 +25,11 @@ Float = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A named result of one arm. `value` reads it off a run; `patient` gives one value per patient where there is one."""
+    """A named result of one arm.
+
+    `value` reads it off a run. `patient` gives one value per patient (NaN: not in the denominator) for metrics that are
+    a mean over patients, so that patient noise in them is known; None for medians and plant figures.
+    """
 
     name: str
     title: str
@@ -54,10 +58,6 @@ def collected(run: ArmRun) -> npt.NDArray[np.bool_]:
     return ~np.isnan(_day(run, t.DOSE_TAKEN))
 
 
-def _share_of_collected(run: ArmRun) -> float:
-    had = collected(run)
-    return float(run.trajectories.infused[had].mean()) if had.any() else math.nan
-
 
 def _vein_to_vein(run: ArmRun) -> Float:
     return _day(run, t.INFUSION) - _day(run, t.LEUKAPHERESIS)
@@ -70,11 +70,7 @@ def _decision_day(run: ArmRun) -> Float:
 
 
 def _infused_survival(run: ArmRun, months: float) -> float:
-    chosen = run.trajectories.infused
-    if not chosen.any():
-        return math.nan
-    since = run.outcomes.death_day[chosen] - run.outcomes.infusion_day[chosen]
-    return float(np.mean(since > months * DAYS_PER_MONTH))
+    return _known_mean(_alive_after_infusion(run, months))
 
 
 def _infused_progression_free(run: ArmRun, months: float) -> float:
@@ -98,14 +94,30 @@ def _referred_survival(run: ArmRun, months: float) -> float:
     return float(np.mean(run.outcomes.death_day > months * DAYS_PER_MONTH))
 
 
+def _of_infused(values: npt.NDArray[np.generic], run: ArmRun) -> Float:
+    return np.where(run.trajectories.infused, values.astype(np.float64), np.nan)
+
+
+def _known_mean(values: Float) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else math.nan
+
+
 def _infused_mean(values: Float, run: ArmRun) -> float:
     return _mean(values[run.trajectories.infused])
 
 
-def _years_after_infusion(run: ArmRun) -> float:
-    chosen = run.trajectories.infused
-    since = run.outcomes.survival_days[chosen] - run.outcomes.infusion_day[chosen]
-    return _mean(since) / DAYS_PER_YEAR
+def _collected_infused(run: ArmRun) -> Float:
+    return np.where(collected(run), run.trajectories.infused.astype(np.float64), np.nan)
+
+
+def _alive_after_infusion(run: ArmRun, months: float) -> Float:
+    return _of_infused(run.outcomes.death_day - run.outcomes.infusion_day > months * DAYS_PER_MONTH, run)
+
+
+def _years_after_infusion_each(run: ArmRun) -> Float:
+    return _of_infused((run.outcomes.survival_days - run.outcomes.infusion_day) / DAYS_PER_YEAR, run)
+
 
 
 def _batch_share(run: ArmRun, part: str) -> float:
@@ -126,9 +138,9 @@ def _idle_share(run: ArmRun) -> float:
     return run.goods.idle / run.goods.total if run.goods is not None and run.goods.total > 0 else math.nan
 
 
-def _response_share(run: ArmRun) -> float:
-    chosen = run.trajectories.infused
-    return float(np.mean(run.outcomes.response[chosen] == COMPLETE_RESPONSE)) if chosen.any() else math.nan
+
+def _complete(run: ArmRun) -> Float:
+    return _of_infused(run.outcomes.response == COMPLETE_RESPONSE, run)
 
 
 def _line_use(run: ArmRun) -> float:
@@ -141,7 +153,7 @@ def _payer_product(run: ArmRun) -> Float:
 
 STANDARD: tuple[Metric, ...] = (
     Metric("share_infused_of_referred", "Infused, of those referred", "probability", lambda r: _mean(r.trajectories.infused.astype(float)), lambda r: r.trajectories.infused.astype(float)),
-    Metric("share_infused_of_collected", "Infused, of those collected", "probability", _share_of_collected),
+    Metric("share_infused_of_collected", "Infused, of those collected", "probability", lambda r: _known_mean(_collected_infused(r)), _collected_infused),
     Metric("died_while_waiting_share", "Died while waiting", "probability", lambda r: _mean(r.trajectories.has_status(t.DIED).astype(float)), lambda r: r.trajectories.has_status(t.DIED).astype(float)),
     Metric("median_referral_to_leukapheresis_days", "Referral to leukapheresis, median", "days", lambda r: _median(_day(r, t.LEUKAPHERESIS))),
     Metric("median_referral_to_infusion_days", "Referral to infusion, median of infused", "days", lambda r: _median(_day(r, t.INFUSION))),
@@ -149,19 +161,19 @@ STANDARD: tuple[Metric, ...] = (
     Metric("median_vein_to_vein_days", "Leukapheresis to infusion, median of infused", "days", lambda r: _median(_vein_to_vein(r))),
     Metric("manufacturing_failure_share_of_batches", "Manufacturing failure, of batches or lots started", "probability", lambda r: _batch_share(r, "failed")),
     Metric("out_of_specification_share_of_released", "Out of specification, of batches or lots finished", "probability", lambda r: _batch_share(r, "out")),
-    Metric("infused_out_of_specification_share", "Infused out of specification, of infused", "probability", lambda r: _infused_mean(r.trajectories.out_of_specification.astype(float), r)),
+    Metric("infused_out_of_specification_share", "Infused out of specification, of infused", "probability", lambda r: _known_mean(_of_infused(r.trajectories.out_of_specification, r)), lambda r: _of_infused(r.trajectories.out_of_specification, r)),
     Metric("line_utilisation", "Line utilisation", "fraction", _line_use),
-    Metric("complete_response_share", "Complete response, of infused", "probability", _response_share),
+    Metric("complete_response_share", "Complete response, of infused", "probability", lambda r: _known_mean(_complete(r)), _complete),
     Metric("one_year_mortality_from_referral", "Dead at one year from referral", "probability", lambda r: 1.0 - _referred_survival(r, 12.0), lambda r: (r.outcomes.death_day <= DAYS_PER_YEAR).astype(float)),
     Metric("overall_survival_referred_at_24_months", "Alive at 2 years from referral", "probability", lambda r: _referred_survival(r, 24.0), lambda r: (r.outcomes.death_day > 24 * DAYS_PER_MONTH).astype(float)),
     Metric("overall_survival_referred_at_60_months", "Alive at 5 years from referral", "probability", lambda r: _referred_survival(r, 60.0), lambda r: (r.outcomes.death_day > 60 * DAYS_PER_MONTH).astype(float)),
-    Metric("overall_survival_infused_at_24_months", "Alive at 2 years from infusion", "probability", lambda r: _infused_survival(r, 24.0)),
-    Metric("overall_survival_infused_at_60_months", "Alive at 5 years from infusion", "probability", lambda r: _infused_survival(r, 60.0)),
+    Metric("overall_survival_infused_at_24_months", "Alive at 2 years from infusion", "probability", lambda r: _known_mean(_alive_after_infusion(r, 24.0)), lambda r: _alive_after_infusion(r, 24.0)),
+    Metric("overall_survival_infused_at_60_months", "Alive at 5 years from infusion", "probability", lambda r: _known_mean(_alive_after_infusion(r, 60.0)), lambda r: _alive_after_infusion(r, 60.0)),
     Metric("life_years_per_referred", "Life-years per referred patient", "life_years", lambda r: _mean(r.outcomes.life_years), lambda r: r.outcomes.life_years),
     Metric("life_years_discounted_per_referred", "Life-years, discounted", "life_years", lambda r: _mean(r.outcomes.life_years_discounted), lambda r: r.outcomes.life_years_discounted),
     Metric("qalys_per_referred", "QALYs per referred patient, discounted", "qaly", lambda r: _mean(r.outcomes.qalys_discounted), lambda r: r.outcomes.qalys_discounted),
     Metric("qalys_undiscounted_per_referred", "QALYs, undiscounted", "qaly", lambda r: _mean(r.outcomes.qalys), lambda r: r.outcomes.qalys),
-    Metric("life_years_per_infused", "Life-years after infusion, per infused patient", "life_years", _years_after_infusion),
+    Metric("life_years_per_infused", "Life-years after infusion, per infused patient", "life_years", lambda r: _known_mean(_years_after_infusion_each(r)), _years_after_infusion_each),
     Metric("cost_per_referred", "Cost per referred patient, discounted", "money", lambda r: _mean(r.cost), lambda r: r.cost),
     Metric("cost_undiscounted_per_referred", "Cost per referred patient, undiscounted", "money", lambda r: _mean(r.costs.total), lambda r: r.costs.total),
     Metric("product_cost_per_referred", "Product, per referred patient", "money", lambda r: _mean(_payer_product(r)), _payer_product),

@@ -56,7 +56,9 @@ class DrawTable:
     covariance : array, shape (draws, 2 arms, 2 arms)
         Between patients, of [cost of each arm, QALYs of each arm].
     patient_variance : array, shape (draws, arms, metrics)
-        Between patients; NaN for metrics that no single patient has.
+        Between the patients in the denominator; NaN for metrics that are no mean over patients.
+    patient_count : array, shape (draws, arms, metrics)
+        Patients in the denominator.
     patients : array of int, shape (draws,)
         Counted patients.
     """
@@ -68,6 +70,7 @@ class DrawTable:
     effect: Float
     covariance: Float
     patient_variance: Float
+    patient_count: Float
     patients: npt.NDArray[np.int64]
 
 

@@ -329,7 +329,7 @@ def fieller_interval(
     References
     ----------
     Fieller 1954, doi:10.1111/j.2517-6161.1954.tb00159.x; Willan & O'Brien 1996,
-    doi:10.1002/(SICI)1099-1050(199607/08)5:4<297::AID-HEC216>3.0.CO;2-T.
+    Health Economics 5:297-305.
     """
     x, y = _paired(numerator, denominator)
     n = x.size

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cartsight.comparison.executor import executor_for
-from cartsight.comparison.metrics import STANDARD
+from cartsight.comparison.metrics import STANDARD, Metric
 from cartsight.comparison.parameter_draws import ParameterDraws
 from cartsight.comparison.results import DrawTable
 from cartsight.comparison.single_arm import ArmRun, Clock, run_arms
@@ -36,6 +36,7 @@ class _BlockResult:
     effect: Float
     covariance: Float
     patient_variance: Float
+    patient_count: Float
     patients: npt.NDArray[np.int64]
     flow_seconds: float
     pricing_seconds: float
@@ -58,23 +59,29 @@ def run_block(block: _Block) -> _BlockResult:
         effect=np.stack([row[2] for row in rows]),
         covariance=np.stack([row[3] for row in rows]),
         patient_variance=np.stack([row[4] for row in rows]),
-        patients=np.array([row[5] for row in rows], dtype=np.int64),
+        patient_count=np.stack([row[5] for row in rows]),
+        patients=np.array([row[6] for row in rows], dtype=np.int64),
         flow_seconds=clock.flow,
         pricing_seconds=clock.pricing,
     )
 
 
-def _reduce(runs: dict[str, ArmRun]) -> tuple[Float, Float, Float, Float, Float, int]:
+def _reduce(runs: dict[str, ArmRun]) -> tuple[Float, Float, Float, Float, Float, Float, int]:
     values = np.array([[metric.value(run) for metric in STANDARD] for run in runs.values()])
     cost = np.stack([run.cost for run in runs.values()])
     effect = np.stack([run.effect for run in runs.values()])
-    spread = np.array(
-        [
-            [float(np.var(metric.patient(run), ddof=1)) if metric.patient is not None else np.nan for metric in STANDARD]
-            for run in runs.values()
-        ]
-    )
-    return values, cost.mean(axis=1), effect.mean(axis=1), np.cov(np.vstack([cost, effect])), spread, cost.shape[1]
+    moments = np.array([[_patient_moments(metric, run) for metric in STANDARD] for run in runs.values()])
+    covariance = np.cov(np.vstack([cost, effect]))
+    return values, cost.mean(axis=1), effect.mean(axis=1), covariance, moments[..., 0], moments[..., 1], cost.shape[1]
+
+
+def _patient_moments(metric: Metric, run: ArmRun) -> tuple[float, float]:
+    """Return the variance between the patients in the denominator of a metric, and their number."""
+    if metric.patient is None:
+        return np.nan, np.nan
+    values = metric.patient(run)
+    known = values[~np.isnan(values)]
+    return (float(np.var(known, ddof=1)), float(known.size)) if known.size > 1 else (np.nan, np.nan)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,7 @@ def run_uncertainty(
         effect=np.concatenate([r.effect for r in results]),
         covariance=np.concatenate([r.covariance for r in results]),
         patient_variance=np.concatenate([r.patient_variance for r in results]),
+        patient_count=np.concatenate([r.patient_count for r in results]),
         patients=np.concatenate([r.patients for r in results]),
     )
     return UncertaintyRuns(

@@ -39,6 +39,7 @@ class Analysis(Frozen):
         "latin_hypercube", description="latin_hypercube is keyed by parameter name; sobol wants a power of two draws."
     )
     seed: int = Field(2024, ge=0, lt=2**63)
+    allow_overload: bool = Field(False, description="Run although a queue never empties: when shortage is what you study.")
     correlations: tuple[Correlation, ...] = ()
     reference_arm: str | None = Field(None, description="Arm that differences are taken from; the first when absent.")
 

@@ -65,7 +65,8 @@ def validate(raw: dict[str, Any], path: Path, origin: dict[tuple[str, ...], Path
     except ValidationError as error:
         raise _explain(error, raw, path, origin or {}) from None
     except InputError as error:
-        raise error.located(file=path) from None
+        line = _line_of(path, tuple(error.field.split("."))) if error.field else None
+        raise error.located(file=path, line=line) from None
 
 
 def _read_with_parents(path: Path, children: tuple[Path, ...]) -> tuple[dict[str, Any], dict[tuple[str, ...], Path]]:

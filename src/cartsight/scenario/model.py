@@ -107,7 +107,8 @@ class Scenario(Frozen):
             for path in values:
                 if path not in every:
                     raise InputError("no number at this field path", field=path, hint=nearest(path, every))
-        followers = {path: values[number.same_as] for path, number in every.items() if number.same_as in values}
+        leaders = {path: number.same_as for path, number in every.items() if number.same_as is not None}
+        followers = {path: values[leader] for path, leader in leaders.items() if leader in values}
         tree: dict[str, Any] = {}
         for path, value in {**followers, **values}.items():
             branch = tree

@@ -198,7 +198,11 @@ class Number(Frozen):
         if row.low is not None and row.high is not None and row.interval in _ROW_INTERVALS:
             return self._from_interval(_ROW_INTERVALS[row.interval], value, row.low * factor, row.high * factor)
         if row.sample_size and self.target_unit == "probability":
-            return self._from_events(value * row.sample_size, row.sample_size, value)
+            stated_spread = self._from_events(value * row.sample_size, row.sample_size, value)
+            if row.statistic != "survival_probability":
+                return stated_spread
+            # A Kaplan-Meier landmark of n patients, some censored before it, is less certain than a share of n.
+            return Uncertainty(stated_spread.law, stated_spread.basis + "; too narrow where patients were censored")
         return None
 
     def _from_events(self, events: float | None, of: float | None, value: float) -> Uncertainty:

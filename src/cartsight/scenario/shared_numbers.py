@@ -1,7 +1,7 @@
 """One number in several places: ``{ same_as = "field.path" }`` repeats another number of the scenario.
 
 Two arms that share a utility or a cost must share its draw, or the uncertainty of their difference is overstated.
-The reference is resolved after `extends`, so a child file that changes the number changes it everywhere.
+The reference is resolved after `extends`: a child file that changes the number changes it everywhere.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _copy(node: dict[str, Any], path: tuple[str, ...], root: dict[str, Any]) -> 
     field = ".".join(path)
     if len(node) > 1:
         others = ", ".join(key for key in node if key != KEY)
-        raise InputError("same_as stands alone: the number it names brings everything with it", field=field, found=others)
+        raise InputError("same_as stands alone, it brings the whole number", field=field, found=others)
     seen = [field]
     while KEY in node:
         target = node[KEY]
@@ -60,9 +60,8 @@ def _number_at(root: dict[str, Any], target: str, field: str) -> dict[str, Any]:
     for part in target.split("."):
         known = list(node) if isinstance(node, dict) else []
         if part not in known:
-            raise InputError(
-                "same_as names no number of this scenario", field=field, found=target, hint=nearest(part, known)
-            )
+            hint = nearest(part, known)
+            raise InputError("same_as names no number of this scenario", field=field, found=target, hint=hint)
         node = node[part]
     if not isinstance(node, dict) or not {"value", "evidence", KEY} & node.keys():
         raise InputError("same_as must name a number, not a section or a text", field=field, found=target)

@@ -2,12 +2,15 @@
 
 from cartsight.simulation.pathways.build import build_model
 from cartsight.simulation.pathways.flow import ArmFlow, compile_arm, run_flow
+from cartsight.simulation.pathways.load import ArmLoad, check_arm
 from cartsight.simulation.pathways.patients import Window, generate_patients, observation_window
 
 __all__ = [
     "ArmFlow",
+    "ArmLoad",
     "Window",
     "build_model",
+    "check_arm",
     "compile_arm",
     "generate_patients",
     "observation_window",

@@ -29,15 +29,9 @@ class ArmFlow:
     plant: PlantRecord | None
 
 
-def compile_arm(
-    scenario: Scenario, arm_name: str, *, check: bool = True, extra_wait_days: float = 0.0
-) -> CompiledModel:
-    """Return the compiled flow model of an arm; `check` runs every structural check and computes offered loads."""
-    window = observation_window(scenario)
-    model = build_model(scenario, arm_name, window, extra_wait_days)
-    if not check:
-        return compile_model(model, check=False)
-    return compile_model(model, arrival_rate_per_day=scenario.referrals_per_day, route_shares=None)
+def compile_arm(scenario: Scenario, arm_name: str, *, extra_wait_days: float = 0.0) -> CompiledModel:
+    """Return the flow model of an arm, compiled with every structural check."""
+    return compile_model(build_model(scenario, arm_name, observation_window(scenario), extra_wait_days))
 
 
 def run_flow(
@@ -65,10 +59,20 @@ def run_flow(
     window = observation_window(scenario)
     everyone = generate_patients(scenario, seed, window) if patients is None else patients
     compiled = compile_model(build_model(scenario, arm_name, window, extra_wait_days), check=False)
+    result = simulate_patients(scenario, compiled, everyone, seed, window)
+    arm = scenario.arms[arm_name]
+    plant = None if arm.modality == "other_care" else _plant(scenario, arm, result, window)  # type: ignore[arg-type]
+    return ArmFlow(_trajectories(everyone, result, arm.modality), plant)
+
+
+def simulate_patients(
+    scenario: Scenario, compiled: CompiledModel, everyone: t.Patients, seed: int, window: Window
+) -> FlowResult:
+    """Return the flow of everyone through a compiled arm, with their frailty and starting material."""
     stream = Stream(seed, "patient", everyone.identity)
     frailty_sd = scenario.population.frailty_sd.x
     frailty = frailty_sd * normal_quantile(stream("frailty")) - 0.5 * frailty_sd**2
-    result = simulate(
+    return simulate(
         compiled,
         Arrivals(
             time=everyone.referral_day,
@@ -83,9 +87,6 @@ def run_flow(
         seed=seed,
         window=(window.start, window.end),
     )
-    arm = scenario.arms[arm_name]
-    plant = None if arm.modality == "other_care" else _plant(scenario, arm, result, window)  # type: ignore[arg-type]
-    return ArmFlow(_trajectories(everyone, result, arm.modality), plant)
 
 
 def _trajectories(everyone: t.Patients, result: FlowResult, modality: str) -> t.Trajectories:

@@ -1,0 +1,90 @@
+"""Offered load of every resource before a run: what would be busy if nobody ever had to wait.
+
+The model itself is run once with unlimited servers, so that attrition, remakes, lots and deaths on the way all count as
+they are, and the work that reaches each resource is divided by the capacity on duty. A load of one or more means that a
+queue grows without end and is emptied only by patients who die or become ineligible in it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from cartsight.core.errors import InputError
+from cartsight.scenario import Scenario
+from cartsight.simulation import FlowModel, compile_model
+from cartsight.simulation.pathways.build import build_model
+from cartsight.simulation.pathways.flow import simulate_patients
+from cartsight.simulation.pathways.patients import generate_patients, observation_window
+from cartsight.simulation.result import FlowResult
+
+UNLIMITED = 1_000_000
+BUSY = 0.9
+_NUMBERED = re.compile(r" \d+$")
+
+
+@dataclass(frozen=True, slots=True)
+class ArmLoad:
+    """Offered load by pool of resources, and warnings in words."""
+
+    offered: dict[str, float]
+    warnings: tuple[str, ...]
+
+
+def check_arm(scenario: Scenario, arm_name: str) -> ArmLoad:
+    """Check the pathway of an arm and return the load on its resources.
+
+    Raises
+    ------
+    InputError
+        A pathway that cannot work; or a load of one or more, unless the analysis allows overload.
+    """
+    window = observation_window(scenario)
+    model = build_model(scenario, arm_name, window)
+    compile_model(model)
+    if not model.resources:
+        return ArmLoad({}, ())
+    unlimited = _unlimited(model)
+    patients = generate_patients(scenario, scenario.analysis.seed, window)
+    result = simulate_patients(scenario, compile_model(unlimited, check=False), patients, scenario.analysis.seed, window)
+    offered = _offered(model, result)
+    warnings = []
+    for pool, load in sorted(offered.items(), key=lambda item: -item[1]):
+        if load >= 1.0:
+            text = f"{pool}: offered load {load:.2f}: the queue never empties"
+            if not scenario.analysis.allow_overload:
+                raise InputError(
+                    text,
+                    found=round(load, 3),
+                    allowed="below 1",
+                    hint="Add capacity, or set analysis.allow_overload = true when the shortage is what you study.",
+                )
+            warnings.append(text + "; patients leave it by infusion, death or becoming ineligible")
+        elif load >= BUSY:
+            warnings.append(f"{pool}: offered load {load:.2f}: this resource binds, and small changes move the wait much")
+    return ArmLoad(offered, tuple(warnings))
+
+
+def _unlimited(model: FlowModel) -> FlowModel:
+    copy = replace(model)
+    copy.resources = {
+        name: replace(resource, capacity=UNLIMITED, calendar=None) for name, resource in model.resources.items()
+    }
+    return copy
+
+
+def _offered(model: FlowModel, result: FlowResult) -> dict[str, float]:
+    """Return load by pool: resources that share work, or like resources of one region.
+
+    A closed day stops new starts and not the runs in progress, so that it is no loss of capacity here; the simulation
+    itself shows what it costs.
+    """
+    shared = {name for group in model.groups.values() if group.rule not in ("fixed", "by_attribute") for name in group.candidates}
+    days = result.window[1] - result.window[0]
+    work: dict[str, float] = {}
+    capacity: dict[str, float] = {}
+    for name, resource in model.resources.items():
+        pool = name.split("/", 1)[0] if name in shared else _NUMBERED.sub("", name)
+        work[pool] = work.get(pool, 0.0) + result.resource(name, window=True).busy / days
+        capacity[pool] = capacity.get(pool, 0.0) + resource.capacity
+    return {pool: work[pool] / capacity[pool] for pool in work}
