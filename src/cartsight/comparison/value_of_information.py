@@ -231,7 +231,7 @@ def _value_of_fit(
 
 
 def _incremental(responses: Float, threshold: float) -> Float:
-    """Return net benefit less that of arm 0, shape (arms - 1, ...), from effects, then costs, along axis 0."""
+    """Return net benefit less that of arm 0, shape (arms - 1, ...), from effects, then costs, on axis 0."""
     arms = responses.shape[0] // 2
     return np.asarray(threshold * responses[:arms] - responses[arms:], dtype=np.float64)
 

@@ -155,14 +155,20 @@ class _Study:
         return min(bare, key=lambda row: row.cost.value if row.cost else 0.0) if bare else None
 
 
-def _contrast_of(row: PublishedRow, study: _Study, comparator: PublishedRow | None) -> _Contrast | None:
-    own = _of_totals(row.cost, row.qaly, row.comparator_cost, row.comparator_qaly)
-    if own is None and comparator is not None and comparator is not row:
-        own = _of_totals(row.cost, row.qaly, comparator.cost, comparator.qaly)
-    cost, qaly = row.incremental_cost, row.incremental_qaly
-    if cost is None or qaly is None:
-        return own
-    return _Contrast(cost.value, (cost.low, cost.high), qaly.value, (qaly.low, qaly.high))
+def _contrast_of(row: PublishedRow, comparator: PublishedRow | None) -> _Contrast | None:
+    """Return cost and QALY differences of a row, each from its printed increment or else from the totals."""
+    other = comparator if comparator is not row else None
+    cost = _part(row.incremental_cost, row.cost, row.comparator_cost or (other.cost if other else None))
+    qaly = _part(row.incremental_qaly, row.qaly, row.comparator_qaly or (other.qaly if other else None))
+    return _Contrast(*cost, *qaly) if cost and qaly else None
+
+
+def _part(
+    increment: PrintedNumber | None, total: PrintedNumber | None, other: PrintedNumber | None
+) -> tuple[float, Interval] | None:
+    if increment is not None:
+        return increment.value, (increment.low, increment.high)
+    return _difference(total, other) if total is not None and other is not None else None
 
 
 def _totals_disagree(row: PublishedRow, comparator: PublishedRow | None) -> list[str]:
@@ -255,7 +261,7 @@ def _comparator_of(row: PublishedRow, study: _Study, default: PublishedRow | Non
 def _check_study(study: _Study) -> list[ConsistencyRow]:
     default = study.default_comparator()
     comparators = [_comparator_of(row, study, default) for row in study.rows]
-    contrasts = [_contrast_of(row, study, other) for row, other in zip(study.rows, comparators, strict=True)]
+    contrasts = [_contrast_of(row, other) for row, other in zip(study.rows, comparators, strict=True)]
     names = [
         row.comparator or (other.strategy if other else None)
         for row, other in zip(study.rows, comparators, strict=True)

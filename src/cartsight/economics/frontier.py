@@ -2,7 +2,7 @@
 
 A strategy is strongly dominated when another costs no more and achieves no less (and differs in one of the
 two), and extended-dominated when a mixture of two others does. What is left, ordered by effect, has rising
-incremental ratios (Weinstein 1990; Karlsson & Johannesson 1996, doi:10.2165/00019053-199609020-00005;
+incremental ratios (Weinstein 1990; Karlsson & Johannesson 1996, doi:10.2165/00019053-199609020-00003;
 Drummond et al. 2015, chapter 4).
 """
 
