@@ -1,6 +1,6 @@
 """One number in several places: ``{ same_as = "field.path" }`` repeats another number of the scenario.
 
-Two arms that share a utility or a cost must share its draw, or the uncertainty of their difference is overstated.
+Arms that share a utility or a cost must share its draw, or the uncertainty of their difference is overstated.
 The reference is resolved after `extends`: a child file that changes the number changes it everywhere.
 """
 
