@@ -17,6 +17,7 @@ import numpy.typing as npt
 from cartsight.core.errors import InputError, nearest
 from cartsight.core.units import DAYS_PER_MONTH, DAYS_PER_YEAR
 from cartsight.economics.ledger import CostLedger
+from cartsight.outcomes.quality_of_life import NEGLIGIBLE
 from cartsight.outcomes.result import Outcomes
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import InVivoArm, OtherCareArm, ProductArm, as_product
@@ -193,7 +194,7 @@ def cost_ledger(
         for patient, start, end in _by_year(stay):
             length = end - start
             weighted = _discounted_days(start, length, delta)
-            day = -np.log(weighted / length) / delta if delta > 0.0 else start + 0.5 * length
+            day = -np.log(weighted / length) / delta if delta >= NEGLIGIBLE else start + 0.5 * length
             columns.append((patient, day, _codes(stay.category, patient), stay.per_day * length))
     patient, day, category, amount = (np.concatenate(column) for column in zip(*columns, strict=True))
     keep = amount != 0.0
@@ -214,7 +215,7 @@ def _codes(category: str, patient: Int) -> Int:
 
 def _discounted_days(start: Float, length: Float, delta: float) -> Float:
     """Return the integral of exp(-delta t) from `start` over `length` days."""
-    if delta == 0.0:
+    if delta < NEGLIGIBLE:
         return length
     return np.asarray(np.exp(-delta * start) * -np.expm1(-delta * length) / delta)
 

@@ -1,6 +1,6 @@
 """After the pathway: response, relapse, death, toxicity, quality of life; access; curves on two clocks."""
 
-from cartsight.outcomes.access import Access, CumulativeIncidence, Spread, access, cumulative_incidence
+from cartsight.outcomes.access import Access, CumulativeIncidence, Spread, access_metrics, cumulative_incidence
 from cartsight.outcomes.background import BackgroundHazard
 from cartsight.outcomes.curves import (
     Curve,
@@ -22,7 +22,7 @@ __all__ = [
     "Outcomes",
     "PatientDraws",
     "Spread",
-    "access",
+    "access_metrics",
     "cumulative_incidence",
     "event_free_survival",
     "median_months",

@@ -93,7 +93,7 @@ def spread(values: Float) -> Spread:
     return Spread(int(known.size), low, middle, high, float(known.mean()))
 
 
-def access(trajectories: Trajectories, decision_step: str | None = None) -> Access:
+def access_metrics(trajectories: Trajectories, decision_step: str | None = None) -> Access:
     """Return the access metrics of one arm.
 
     Parameters
@@ -132,7 +132,7 @@ def access(trajectories: Trajectories, decision_step: str | None = None) -> Acce
 
 
 def endings(trajectories: Trajectories) -> dict[str, int]:
-    """Return the number of patients by how their pathway ended, most frequent first, endings of nobody left out."""
+    """Return the number of patients by how their pathway ended, most frequent first."""
     counts = np.bincount(trajectories.status, minlength=len(trajectories.statuses))
     order = np.argsort(-counts, kind="stable")
     return {trajectories.statuses[code]: int(counts[code]) for code in order if counts[code] > 0}
@@ -160,7 +160,7 @@ def cumulative_incidence(trajectories: Trajectories, days: Sequence[float] | Flo
         return np.searchsorted(np.sort(exit_day[who]), at, side="right") / n
 
     parts = [share(infused), share(died), share(~(infused | died))]
-    return CumulativeIncidence(at, parts[0], parts[1], parts[2], 1.0 - sum(parts))
+    return CumulativeIncidence(at, *parts, still_waiting=1.0 - parts[0] - parts[1] - parts[2])
 
 
 def _infusion_day(trajectories: Trajectories, infused: Bool) -> Float:

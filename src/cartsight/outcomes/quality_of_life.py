@@ -28,13 +28,16 @@ Float = npt.NDArray[np.float64]
 SERIES_BELOW = 1e-3
 """Below this yearly rate the closed form cancels, and a power series in delta t takes over."""
 
+NEGLIGIBLE = 1e-18
+"""A yearly rate this small changes no digit of any result; dividing by it could (subnormal numbers)."""
+
 _SERIES_TERMS = 14
 
 
 def discounted_years(days: Float, discount_rate: float) -> Float:
     """Return discounted years from day 0 to each of `days`: (1 - (1 + r)^-t) / ln(1 + r); t when r is 0."""
     years = days / DAYS_PER_YEAR
-    if discount_rate == 0.0:
+    if discount_rate < NEGLIGIBLE:
         return years
     delta = math.log1p(discount_rate)
     return np.asarray(-np.expm1(-delta * years) / delta)

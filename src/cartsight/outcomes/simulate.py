@@ -115,8 +115,8 @@ def simulate_outcomes(
         _earliest(death, cause, elsewhere, ends, r.OTHER_CARE)
 
     course = _Course.empty(n)
-    rows = np.flatnonzero(infused)
-    if product is not None and rows.size:
+    if product is not None:
+        rows = np.flatnonzero(infused)
         course = _after_infusion(product, trajectories, draws, rows, exit_day[rows], death, cause, horizon, n)
 
     beyond = death > horizon
