@@ -680,8 +680,8 @@ def _pieces(rate: Rates) -> list[tuple[float, float]]:
     return [(float(day), float(value)) for day, value in rate]
 
 
-def _int(values: Iterable[Any], columns: int = 0) -> npt.NDArray[np.int32]:
-    array = np.array(values, dtype=np.int32)
+def _int(values: Iterable[Any], columns: int = 0) -> npt.NDArray[np.int64]:
+    array = np.array(values, dtype=np.int64)
     return array.reshape(-1, columns) if columns else array.reshape(-1)
 
 

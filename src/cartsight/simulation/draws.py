@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+from cartsight.simulation.jit import inlined
 
 from cartsight.core import normal as nq
 from cartsight.core import streams
@@ -35,7 +35,7 @@ E0, E1, E2, E3, E4, E5, E6, E7 = nq.TAIL_NUMERATOR
 F0, F1, F2, F3, F4, F5, F6, F7 = nq.TAIL_DENOMINATOR
 
 
-@njit(inline="always")
+@inlined
 def absorb(state, word):  # type: ignore[no-untyped-def]
     """Absorb one 64-bit word into a key; wraps."""
     x = (state ^ word) + GOLDEN
@@ -44,14 +44,14 @@ def absorb(state, word):  # type: ignore[no-untyped-def]
     return x ^ (x >> SHIFT_3)
 
 
-@njit(inline="always")
+@inlined
 def uniform(key, slot, occurrence):  # type: ignore[no-untyped-def]
     """Return the uniform of a key, slot and occurrence."""
     state = absorb(absorb(key, slot), np.uint64(occurrence))
     return (np.float64(state >> SHIFT_4) + 0.5) * SCALE
 
 
-@njit
+@inlined
 def normal_quantile(p):  # type: ignore[no-untyped-def]
     """Return the standard normal quantile (Wichura 1988, AS 241)."""
     q = p - 0.5
@@ -72,7 +72,7 @@ def normal_quantile(p):  # type: ignore[no-untyped-def]
     return -(top / bottom) if q < 0.0 else top / bottom
 
 
-@njit
+@inlined
 def law_quantile(law_code, law_parameter, knot_probability, knot_value, law, u):  # type: ignore[no-untyped-def]
     """Return the quantile at `u` of law number `law`."""
     kind = law_code[law, 0]
@@ -96,8 +96,8 @@ def law_quantile(law_code, law_parameter, knot_probability, knot_value, law, u):
             return p0 + math.sqrt(u * (p2 - p0) * (p1 - p0))
         return p2 - math.sqrt((1.0 - u) * (p2 - p0) * (p2 - p1))
     first = law_code[law, 1]
-    low = np.int64(0)
-    high = np.int64(law_code[law, 3] - 1)
+    low = 0
+    high = law_code[law, 3] - 1
     while high - low > 1:
         middle = (low + high) >> 1
         if knot_probability[first + middle] <= u:

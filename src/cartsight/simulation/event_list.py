@@ -6,10 +6,10 @@ history of insertions. A cancelled event stays and is recognised as stale when i
 
 from __future__ import annotations
 
-from numba import njit
+from cartsight.simulation.jit import inlined
 
 
-@njit
+@inlined
 def push(times, orders, count, time, order):  # type: ignore[no-untyped-def]
     """Add an event; the arrays have room. Return the new count."""
     hole = count
@@ -26,7 +26,7 @@ def push(times, orders, count, time, order):  # type: ignore[no-untyped-def]
     return count + 1
 
 
-@njit
+@inlined
 def drop_first(times, orders, count):  # type: ignore[no-untyped-def]
     """Remove the first event, which the caller has read at index 0. Return the new count."""
     count -= 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+from cartsight.simulation.jit import helper, inlined, kernel
 
 from cartsight.simulation.draws import absorb, law_quantile, uniform
 from cartsight.simulation.event_list import drop_first, push
@@ -151,7 +151,7 @@ from cartsight.simulation.tables import (
 INF = math.inf
 IDLE_CHANGES = 100_000
 
-@njit
+@inlined
 def effect_sum(effect_attribute, effect_beta, first, count, attribute, base):  # type: ignore[no-untyped-def]
     """Return the sum of beta x attribute."""
     total = 0.0
@@ -160,17 +160,17 @@ def effect_sum(effect_attribute, effect_beta, first, count, attribute, base):  #
     return total
 
 
-@njit
+@inlined
 def next_occurrence(counts, slot, counter):  # type: ignore[no-untyped-def]
     """Return how often the entity has drawn at this step before, and count the draw."""
     if counter < 0:
-        return np.int64(0)
+        return 0
     seen = np.int64(counts[slot, counter])
     counts[slot, counter] = seen + 1
     return seen
 
 
-@njit
+@inlined
 def make_ready(slot, L, reg):  # type: ignore[no-untyped-def]
     """Append an entity to the list of those that can go on now."""
     L[slot, NEXT] = -1
@@ -182,7 +182,7 @@ def make_ready(slot, L, reg):  # type: ignore[no-untyped-def]
     reg[READY_LAST] = slot
 
 
-@njit
+@helper
 def go_on_first(slot, pc, L, reg):  # type: ignore[no-untyped-def]
     """Put an entity first among those that can go on now, at step `pc`."""
     L[slot, PC] = pc
@@ -196,14 +196,14 @@ def go_on_first(slot, pc, L, reg):  # type: ignore[no-untyped-def]
 # Queues -------------------------------------------------------------------------------------------------------------
 
 
-@njit
+@inlined
 def join_queue(queue, slot, L, F, first, last):  # type: ignore[no-untyped-def]
     """Insert by ticket, from the end of the queue."""
-    before = np.int64(last[queue])
+    before = last[queue]
     ticket = F[slot, TICKET]
     while before >= 0 and F[before, TICKET] > ticket:
-        before = np.int64(L[before, PREVIOUS])
-    after = np.int64(first[queue]) if before < 0 else np.int64(L[before, NEXT])
+        before = L[before, PREVIOUS]
+    after = first[queue] if before < 0 else L[before, NEXT]
     L[slot, PREVIOUS] = before
     L[slot, NEXT] = after
     L[slot, QUEUED] = queue
@@ -218,7 +218,7 @@ def join_queue(queue, slot, L, F, first, last):  # type: ignore[no-untyped-def]
         L[after, PREVIOUS] = slot
 
 
-@njit
+@inlined
 def leave_queue(slot, L, first, last):  # type: ignore[no-untyped-def]
     """Unlink from the queue in which the entity waits."""
     queue = L[slot, QUEUED]
@@ -235,19 +235,19 @@ def leave_queue(slot, L, first, last):  # type: ignore[no-untyped-def]
     L[slot, QUEUED] = -1
 
 
-@njit
+@inlined
 def first_waiting(lowest, classes, first):  # type: ignore[no-untyped-def]
     """Return the next entity to serve in the queues from `lowest`, one per class, or -1."""
     for queue in range(lowest, lowest + classes):
         if first[queue] >= 0:
-            return np.int64(first[queue])
-    return np.int64(-1)
+            return first[queue]
+    return -1
 
 
 # Resources ----------------------------------------------------------------------------------------------------------
 
 
-@njit
+@inlined
 def drain(r, now, clipped, free, drained, statistics):  # type: ignore[no-untyped-def]
     """Integrate the servers still busy beyond the capacity of a shrunken pool."""
     if free[r] < 0:
@@ -257,7 +257,7 @@ def drain(r, now, clipped, free, drained, statistics):  # type: ignore[no-untype
     drained[r, 1] = clipped
 
 
-@njit
+@inlined
 def take_servers(slot, now, clipped, inside, L, free, statistics):  # type: ignore[no-untyped-def]
     """Give an entity the servers it wants, which are free."""
     held = L[slot, HELD]
@@ -272,17 +272,17 @@ def take_servers(slot, now, clipped, inside, L, free, statistics):  # type: igno
     L[slot, WANTED] = 0
 
 
-@njit
+@inlined
 def blocking_server(slot, L, free):  # type: ignore[no-untyped-def]
     """Return the first wanted resource without a free server, or -1."""
     held = L[slot, HELD]
     for i in range(held, held + L[slot, WANTED]):
         if free[L[slot, SERVER + i]] <= 0:
-            return np.int64(L[slot, SERVER + i])
-    return np.int64(-1)
+            return L[slot, SERVER + i]
+    return -1
 
 
-@njit
+@inlined
 def wait_for(r, slot, now, clipped, classes, L, F, first, last, waiting, statistics):  # type: ignore[no-untyped-def]
     """Join the queue of a resource."""
     join_queue(r * classes + L[slot, CLASS_NOW], slot, L, F, first, last)
@@ -291,7 +291,7 @@ def wait_for(r, slot, now, clipped, classes, L, F, first, last, waiting, statist
     statistics[r, QUEUE + 1] -= clipped
 
 
-@njit
+@inlined
 def stop_waiting(r, slot, now, clipped, L, first, last, waiting, statistics):  # type: ignore[no-untyped-def]
     """Leave the queue of a resource."""
     leave_queue(slot, L, first, last)
@@ -300,7 +300,7 @@ def stop_waiting(r, slot, now, clipped, L, first, last, waiting, statistics):  #
     statistics[r, QUEUE + 1] += clipped
 
 
-@njit
+@inlined
 def serve(r, now, clipped, inside, classes, L, F, first, last, free, waiting, statistics, reg):  # type: ignore[no-untyped-def]
     """Offer free servers to the queue; one who needs another busy resource too moves to that queue."""
     while free[r] > 0 and waiting[r] > 0:
@@ -315,7 +315,7 @@ def serve(r, now, clipped, inside, classes, L, F, first, last, free, waiting, st
             wait_for(other, slot, now, clipped, classes, L, F, first, last, waiting, statistics)
 
 
-@njit
+@inlined
 def give_back(slot, group, now, clipped, L, free, drained, statistics, returned):  # type: ignore[no-untyped-def]
     """Return the servers seized from `group` (all when -1); list them in `returned` and return how many."""
     held = L[slot, HELD]
@@ -339,12 +339,12 @@ def give_back(slot, group, now, clipped, L, free, drained, statistics, returned)
     return count
 
 
-@njit
+@inlined
 def choose(group_rule, candidate, route, g, attribute, base, free, waiting, capacity):  # type: ignore[no-untyped-def]
     """Return the number of the candidate that group `g` sends an entity to, or -1 when an attribute is out of range."""
     rule = group_rule[g, 0]
     if rule == FIXED:
-        return np.int64(0)
+        return 0
     start = group_rule[g, 2]
     count = group_rule[g, 3]
     rows = group_rule[g, 5]
@@ -352,21 +352,21 @@ def choose(group_rule, candidate, route, g, attribute, base, free, waiting, capa
         value = attribute[base + group_rule[g, 1]]
         limit = rows if rows > 0 else count
         if not (0.0 <= value < limit):
-            return np.int64(-1)
+            return -1
         line = np.int64(value)
         if rule == BY_ATTRIBUTE:
-            return line if rows == 0 else np.int64(route[group_rule[g, 4] + line])
+            return line if rows == 0 else route[group_rule[g, 4] + line]
         line = group_rule[g, 4] + line * count
         for i in range(line, line + count):
             r = candidate[start + route[i]]
             if free[r] > 0 or waiting[r] < group_rule[g, 6]:
-                return np.int64(route[i])
-        return np.int64(route[line])
+                return route[i]
+        return route[line]
     if rule == FIRST_FREE:
         for i in range(count):
             if free[candidate[start + i]] > 0:
-                return np.int64(i)
-    best = np.int64(0)
+                return i
+    best = 0
     least = INF
     for i in range(count):
         r = candidate[start + i]
@@ -374,14 +374,14 @@ def choose(group_rule, candidate, route, g, attribute, base, free, waiting, capa
         load = (waiting[r] + capacity[r] - free[r]) / servers
         if load < least:
             least = load
-            best = np.int64(i)
+            best = i
     return best
 
 
 # Clocks -------------------------------------------------------------------------------------------------------------
 
 
-@njit
+@helper
 def hazard_due(clock_rule, clock_break, clock_rate, k, state, factor, origin, now, left):  # type: ignore[no-untyped-def]
     """Return when a hazard with budget `left` at `now` fires."""
     pieces = clock_rule[k, 5]
@@ -407,7 +407,7 @@ def hazard_due(clock_rule, clock_break, clock_rate, k, state, factor, origin, no
         j += 1
 
 
-@njit
+@helper
 def hazard_used(clock_rule, clock_break, clock_rate, k, state, factor, origin, start, now):  # type: ignore[no-untyped-def]
     """Return the integral of a hazard from `start` to `now`."""
     pieces = clock_rule[k, 5]
@@ -428,7 +428,7 @@ def hazard_used(clock_rule, clock_break, clock_rate, k, state, factor, origin, s
     return total
 
 
-@njit
+@helper
 def use_hazards(clock_rule, clock_break, clock_rate, slot, now, L, F, clocks):  # type: ignore[no-untyped-def]
     """Take from the budgets of running hazards what was used since they were last brought up to date."""
     start = F[slot, HAZARD_TIME]
@@ -441,7 +441,7 @@ def use_hazards(clock_rule, clock_break, clock_rate, slot, now, L, F, clocks):  
     F[slot, HAZARD_TIME] = now
 
 
-@njit
+@inlined
 def first_clock(clock_rule, slot, F, clocks):  # type: ignore[no-untyped-def]
     """Set the time of the first clock of an entity."""
     soonest = INF
@@ -451,7 +451,7 @@ def first_clock(clock_rule, slot, F, clocks):  # type: ignore[no-untyped-def]
     F[slot, CLOCK_TIME] = soonest
 
 
-@njit
+@helper
 def rescale_hazards(clock_rule, clock_break, clock_rate, effect_attribute, effect_beta, slot, now, L, F, clocks, attribute, base):  # type: ignore[no-untyped-def]
     """Find when running hazards fire after a change of state or of an attribute."""
     for k in range(clock_rule.shape[0]):
@@ -465,7 +465,7 @@ def rescale_hazards(clock_rule, clock_break, clock_rate, effect_attribute, effec
     first_clock(clock_rule, slot, F, clocks)
 
 
-@njit
+@helper
 def arm(clock_rule, clock_break, clock_rate, clock_slot, effect_attribute, effect_beta, law_code, law_parameter, knot_probability, knot_value, k, slot, now, key, L, F, clocks, counts, attribute, base):  # type: ignore[no-untyped-def]
     """Start clock `k` anew, with a new draw."""
     u = uniform(key, clock_slot[k], next_occurrence(counts, slot, clock_rule[k, 10]))
@@ -482,7 +482,7 @@ def arm(clock_rule, clock_break, clock_rate, clock_slot, effect_attribute, effec
         clocks[slot, 3 * k + 2] = hazard_due(clock_rule, clock_break, clock_rate, k, L[slot, HEALTH], factor, F[slot, ORIGIN], now, budget)
 
 
-@njit
+@helper
 def disarm(k, slot, clocks):  # type: ignore[no-untyped-def]
     """Stop clock `k`."""
     clocks[slot, 3 * k] = -1.0
@@ -492,7 +492,7 @@ def disarm(k, slot, clocks):  # type: ignore[no-untyped-def]
 # Gates --------------------------------------------------------------------------------------------------------------
 
 
-@njit
+@helper
 def next_open(gate_rule, gate_period, window_open, window_close, g, now):  # type: ignore[no-untyped-def]
     """Return the first time from `now` on at which a gate is open."""
     start = gate_period[g, 0]
@@ -517,7 +517,7 @@ def next_open(gate_rule, gate_period, window_open, window_close, g, now):  # typ
 # Stocks -------------------------------------------------------------------------------------------------------------
 
 
-@njit
+@helper
 def change_on_hand(s, doses, now, clipped, on_hand, statistics):  # type: ignore[no-untyped-def]
     """Add doses (or take, when negative) and keep the integrals of stock and of stock-out time."""
     before = on_hand[s]
@@ -532,14 +532,14 @@ def change_on_hand(s, doses, now, clipped, on_hand, statistics):  # type: ignore
         statistics[s, STOCK_OUT + 1] -= clipped
 
 
-@njit
+@helper
 def add_batch(s, batch, head, following, expiry):  # type: ignore[no-untyped-def]
     """Link a batch into the list of its stock, by expiry then by order of receipt."""
-    before = np.int64(-1)
-    at = np.int64(head[s])
+    before = -1
+    at = head[s]
     while at >= 0 and expiry[at] <= expiry[batch]:
         before = at
-        at = np.int64(following[at])
+        at = following[at]
     following[batch] = at
     if before < 0:
         head[s] = batch
@@ -547,10 +547,10 @@ def add_batch(s, batch, head, following, expiry):  # type: ignore[no-untyped-def
         following[before] = batch
 
 
-@njit
+@helper
 def take_doses(s, need, head, following, left):  # type: ignore[no-untyped-def]
     """Take from the first batches to expire, and return the first of them."""
-    source = np.int64(head[s])
+    source = head[s]
     while need > 0:
         batch = head[s]
         part = min(need, left[batch])
@@ -561,19 +561,19 @@ def take_doses(s, need, head, following, left):  # type: ignore[no-untyped-def]
     return source
 
 
-@njit
+@inlined
 def class_now(program, pc, slot, L, classes, attribute, base):  # type: ignore[no-untyped-def]
     """Return the priority class that step `pc` gives an entity."""
     kind = program[pc, CLASS_KIND]
     if kind == FROM_ENTITY:
-        return np.int64(L[slot, CLASS])
+        return L[slot, CLASS]
     if kind == FROM_CONSTANT:
-        return np.int64(program[pc, CLASS_VALUE])
+        return program[pc, CLASS_VALUE]
     value = attribute[base + program[pc, CLASS_VALUE]]
     return np.int64(min(max(value, 0.0), classes - 1.0))
 
 
-@njit
+@helper
 def holds(comparison, x, y):  # type: ignore[no-untyped-def]
     """Return whether a comparison holds."""
     if comparison == 0:
@@ -589,21 +589,21 @@ def holds(comparison, x, y):  # type: ignore[no-untyped-def]
     return x >= y
 
 
-@njit
+@helper
 def hand_out(program, copy_from, copy_to, s, taker, now, clipped, inside, arrivals, width, dynamic_width, L, first, last, attribute,
              short, on_hand, head, following, batch_left, batch_row, statistics):  # type: ignore[no-untyped-def]  # fmt: skip
     """Give the first in the queue of a stock its doses."""
-    pc = np.int64(L[taker, PC])
-    need = np.int64(program[pc, B])
+    pc = L[taker, PC]
+    need = program[pc, B]
     leave_queue(taker, L, first, last)
     short[s] -= need
     batch = take_doses(s, need, head, following, batch_left)
     change_on_hand(s, -need, now, clipped, on_hand, statistics)
     statistics[s, TAKEN] += need
     statistics[s, TAKEN + 1] += need * inside
-    row = np.int64(L[taker, ROW])
+    row = L[taker, ROW]
     base = row * width if row < arrivals else arrivals * width + (row - arrivals) * dynamic_width
-    lot = np.int64(batch_row[batch]) - arrivals
+    lot = batch_row[batch] - arrivals
     source = arrivals * width + lot * dynamic_width
     for i in range(program[pc, C], program[pc, C] + program[pc, D]):
         attribute[base + copy_to[i]] = attribute[source + copy_from[i]]
@@ -611,7 +611,7 @@ def hand_out(program, copy_from, copy_to, s, taker, now, clipped, inside, arriva
         attribute[base + program[pc, E]] = lot
 
 
-@njit
+@helper
 def serve_stock(program, copy_from, copy_to, resources, s, now, clipped, inside, arrivals, width, dynamic_width, classes, L, first, last, attribute,
                 short, on_hand, head, following, batch_left, batch_row, statistics, reg):  # type: ignore[no-untyped-def]  # fmt: skip
     """Serve the queue of a stock in strict order while there are doses for its first."""
@@ -631,7 +631,7 @@ def serve_stock(program, copy_from, copy_to, resources, s, now, clipped, inside,
 # The interpreter ----------------------------------------------------------------------------------------------------
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def interpret(
     program, step_value, slot_hash, law_code, law_parameter, knot_probability, knot_value,
     effect_attribute, effect_beta, branch_cumulative, branch_target, seize_group, copy_from, copy_to,
@@ -640,7 +640,7 @@ def interpret(
     clock_break, clock_rate, stock_rule, stock_level, initial_stock, initial_doses, initial_shelf_life,
     mark_rule, default_attribute, sizes,
     arrival_time, arrival_identity, arrival_entry, arrival_state, arrival_attribute, kind_state,
-    registers, clock_and_ticket, end_time, status, slot_of, attribute, marks, dynamic, dynamic_start,
+    registers, clock_and_ticket, returned, end_time, status, slot_of, attribute, marks, dynamic, dynamic_start,
     log_row, log_code, log_time, L, F, keys, clocks, counts, times, orders,
     capacity, free, waiting, first, last, statistics, drained, change_at, change_shift, capacity_since,
     on_hand, on_order, short, lots_started, to_start, review, stock_statistics, head,
@@ -653,12 +653,12 @@ def interpret(
     goes on where it stopped. No array is replaced inside, which keeps reference counting out of the loop.
     """
     arrivals = arrival_time.size
-    classes = np.int64(sizes[SIZE_CLASSES])
-    width = np.int64(sizes[SIZE_ATTRIBUTES])
-    dynamic_width = np.int64(sizes[SIZE_DYNAMIC_ATTRIBUTES])
-    mark_width = np.int64(sizes[SIZE_MARKS])
-    dynamic_mark_width = np.int64(sizes[SIZE_DYNAMIC_MARKS])
-    counters = np.int64(sizes[SIZE_OCCURRENCES])
+    classes = sizes[SIZE_CLASSES]
+    width = sizes[SIZE_ATTRIBUTES]
+    dynamic_width = sizes[SIZE_DYNAMIC_ATTRIBUTES]
+    mark_width = sizes[SIZE_MARKS]
+    dynamic_mark_width = sizes[SIZE_DYNAMIC_MARKS]
+    counters = sizes[SIZE_OCCURRENCES]
     clock_count = clock_rule.shape[0]
     resources = initial_capacity.size
     stocks = stock_rule.shape[0]
@@ -669,7 +669,7 @@ def interpret(
     batch_room = batch_row.size
     P = program
     reg = registers
-    returned = np.zeros(8, np.int64)
+
 
     rows = reg[ROWS]
     logged = reg[LOGGED]
@@ -701,12 +701,12 @@ def interpret(
         ):
             outcome = GROW
             break
-        slot = np.int64(-1)
-        born = np.int64(-1)  # the stock of a lot that starts, CHILD or PATIENT
+        slot = -1
+        born = -1  # the stock of a lot that starts, CHILD or PATIENT
         birth = False
         if spawn_entry >= 0:
             birth = True
-            born = np.int64(CHILD)
+            born = CHILD
         elif reg[READY_FIRST] >= 0:
             slot = reg[READY_FIRST]
             reg[READY_FIRST] = L[slot, NEXT]
@@ -731,7 +731,7 @@ def interpret(
                 if to_start[s] > 0:
                     to_start[s] -= 1
                     birth = True
-                    born = np.int64(s)
+                    born = s
                     break
         if not birth and slot < 0:
             # Nothing more happens now: the next event, or an arrival before it.
@@ -742,7 +742,7 @@ def interpret(
                 clipped = min(max(now, window_start), window_end)
                 inside = 1.0 if window_start <= now < window_end else 0.0
                 birth = True
-                born = np.int64(PATIENT)
+                born = PATIENT
                 events += 1
             elif heap == 0:
                 outcome = STUCK
@@ -758,7 +758,7 @@ def interpret(
                     if slot < 0:
                         continue
                     if kind == STEP_END:
-                        if L[slot, MODE] != DELAYED or np.int64(L[slot, VERSION]) != order & VERSION_MASK:
+                        if L[slot, MODE] != DELAYED or L[slot, VERSION] != order & VERSION_MASK:
                             continue
                     elif F[slot, CLOCK_TIME] != time:
                         continue
@@ -771,8 +771,8 @@ def interpret(
                     outcome = EVENT_CAP
                     break
                 if kind == CAPACITY_CHANGE:
-                    r = np.int64(row)
-                    slot = np.int64(-1)
+                    r = row
+                    slot = -1
                     at = change_at[r]
                     drain(r, now, clipped, free, drained, statistics)
                     statistics[r, CAPACITY] += capacity[r] * (now - capacity_since[r, 0])
@@ -783,12 +783,12 @@ def interpret(
                     capacity[r] = change_capacity[at]
                     at += 1
                     if at == calendar_rule[r, 0] + calendar_rule[r, 1]:
-                        at = np.int64(calendar_rule[r, 2])
+                        at = calendar_rule[r, 2]
                         change_shift[r] += calendar_period[r]
                     change_at[r] = at
                     if at >= 0:
                         heap = push(
-                            times, orders, heap, change_time[at] + change_shift[r], np.int64(r) << ROW_SHIFT
+                            times, orders, heap, change_time[at] + change_shift[r], r << ROW_SHIFT
                         )
                     serve(
                         r, now, clipped, inside, classes, L, F, first, last, free, waiting, statistics, reg
@@ -799,16 +799,16 @@ def interpret(
                         break
                     continue
                 if kind == EXPIRY:
-                    batch = np.int64(row)
-                    slot = np.int64(-1)
+                    batch = row
+                    slot = -1
                     doses = batch_left[batch]
                     if doses > 0:
-                        s = np.int64(batch_stock[batch])
-                        before = np.int64(-1)
-                        at = np.int64(head[s])
+                        s = batch_stock[batch]
+                        before = -1
+                        at = head[s]
                         while at != batch:
                             before = at
-                            at = np.int64(following[at])
+                            at = following[at]
                         if before < 0:
                             head[s] = following[batch]
                         else:
@@ -819,7 +819,7 @@ def interpret(
                         stock_statistics[s, EXPIRED + 1] += doses * inside
                         review[s] = True
                     continue
-                row = np.int64(L[slot, ROW])
+                row = L[slot, ROW]
                 base = row * width if row < arrivals else arrivals * width + (row - arrivals) * dynamic_width
                 if kind == CLOCK:
                     k = 0
@@ -841,7 +841,7 @@ def interpret(
                                 orders,
                                 heap,
                                 F[slot, STEP_TIME],
-                                STEP_END << CLASS_SHIFT | row << ROW_SHIFT | np.int64(L[slot, VERSION]),
+                                STEP_END << CLASS_SHIFT | row << ROW_SHIFT | L[slot, VERSION],
                             )
                         elif F[slot, CLOCK_TIME] < INF:
                             L[slot, VERSION] = (L[slot, VERSION] + 1) & VERSION_MASK
@@ -852,7 +852,7 @@ def interpret(
                         continue
                     # Cancel what it does, give back what it holds, and go elsewhere.
                     if L[slot, MODE] == QUEUEING:
-                        queue = np.int64(L[slot, QUEUED])
+                        queue = L[slot, QUEUED]
                         if queue < resources * classes:
                             stop_waiting(
                                 queue // classes, slot, now, clipped, L, first, last, waiting, statistics
@@ -887,7 +887,7 @@ def interpret(
         if birth:
             if unused >= 0:
                 slot = unused
-                unused = np.int64(L[slot, NEXT])
+                unused = L[slot, NEXT]
             else:
                 slot = slots
                 slots += 1
@@ -924,7 +924,7 @@ def interpret(
                 if clock_count > 0:
                     first_clock(clock_rule, slot, F, clocks)
             else:
-                row = np.int64(rows)
+                row = rows
                 rows += 1
                 base = arrivals * width + (row - arrivals) * dynamic_width
                 for i in range(dynamic_width):
@@ -955,7 +955,7 @@ def interpret(
                         np.uint64(spawn_number),
                     )
                     children_started += 1
-                    spawn_entry = np.int64(-1)
+                    spawn_entry = -1
                 else:
                     L[slot, PC] = stock_rule[born, 1]
                     dynamic[row - arrivals, 1] = lots_started[born]
@@ -971,10 +971,10 @@ def interpret(
                 continue
 
         # Let the entity go on until it waits, ends, or gives way to its child.
-        row = np.int64(L[slot, ROW])
+        row = L[slot, ROW]
         arriving = row < arrivals
         base = row * width if arriving else arrivals * width + (row - arrivals) * dynamic_width
-        pc = np.int64(L[slot, PC])
+        pc = L[slot, PC]
         while pc >= 0:
             if heap + 8 > heap_room:
                 go_on_first(slot, pc, L, reg)
@@ -1000,7 +1000,7 @@ def interpret(
                     p = 1.0 / (
                         1.0 + math.exp(-(step_value[pc, 1] + effect_sum(effect_attribute, effect_beta, P[pc, EFFECT], P[pc, EFFECTS], attribute, base)))
                     )
-                pc = pc + 1 if u < p else np.int64(P[pc, B])
+                pc = pc + 1 if u < p else P[pc, B]
 
             elif op == SEIZE:
                 held = L[slot, HELD]
@@ -1032,7 +1032,7 @@ def interpret(
                     break
 
             elif op == FREE:
-                count = np.int64(0)
+                count = 0
                 if P[pc, B] == 0:
                     count = give_back(slot, -1, now, clipped, L, free, drained, statistics, returned)
                 else:
@@ -1066,22 +1066,22 @@ def interpret(
                 pc += 1
 
             elif op == JUMP:
-                pc = np.int64(P[pc, A])
+                pc = P[pc, A]
 
             elif op == RETRY:
                 counter = P[pc, OCCURRENCE]
                 if counts[slot, counter] < P[pc, C]:
                     counts[slot, counter] += 1
-                    pc = np.int64(P[pc, A])
+                    pc = P[pc, A]
                 else:
-                    pc = np.int64(P[pc, B])
+                    pc = P[pc, B]
 
             elif op == SWITCH:
                 u = uniform(keys[slot], slot_hash[pc, 0], next_occurrence(counts, slot, P[pc, OCCURRENCE]))
-                at = np.int64(P[pc, A])
+                at = P[pc, A]
                 while u >= branch_cumulative[at]:
                     at += 1
-                pc = np.int64(branch_target[at])
+                pc = branch_target[at]
 
             elif op == SET:
                 amount = step_value[pc, 0]
@@ -1106,10 +1106,10 @@ def interpret(
             elif op == TEST:
                 x = attribute[base + P[pc, A]]
                 y = step_value[pc, 0] if P[pc, C] < 0 else attribute[base + P[pc, C]]
-                pc = pc + 1 if holds(P[pc, B], x, y) else np.int64(P[pc, D])
+                pc = pc + 1 if holds(P[pc, B], x, y) else P[pc, D]
 
             elif op == IN_STATE:
-                pc = pc + 1 if L[slot, HEALTH] == P[pc, A] else np.int64(P[pc, B])
+                pc = pc + 1 if L[slot, HEALTH] == P[pc, A] else P[pc, B]
 
             elif op == STATE:
                 if L[slot, HEALTH] != P[pc, A]:
@@ -1144,7 +1144,7 @@ def interpret(
                 pc += 1
 
             elif op == TAKE:
-                s = np.int64(P[pc, A])
+                s = P[pc, A]
                 L[slot, CLASS_NOW] = class_now(program, pc, slot, L, classes, attribute, base)
                 tickets += 1.0
                 F[slot, TICKET] = tickets
@@ -1171,7 +1171,7 @@ def interpret(
                     go_on_first(slot, pc, L, reg)
                     outcome = GROW
                     break
-                s = np.int64(P[pc, A])
+                s = P[pc, A]
                 seen = next_occurrence(counts, slot, P[pc, OCCURRENCE])
                 amount = step_value[pc, 0]
                 if P[pc, B] == FROM_ATTRIBUTE:
@@ -1225,7 +1225,7 @@ def interpret(
                 pc += 1
 
             else:
-                pc = -1 - np.int64(P[pc, A])
+                pc = -1 - P[pc, A]
 
         if events > event_limit:
             outcome = EVENT_CAP
@@ -1244,7 +1244,7 @@ def interpret(
                     orders,
                     heap,
                     F[slot, STEP_TIME],
-                    STEP_END << CLASS_SHIFT | row << ROW_SHIFT | np.int64(L[slot, VERSION]),
+                    STEP_END << CLASS_SHIFT | row << ROW_SHIFT | L[slot, VERSION],
                 )
             elif L[slot, MODE] != RUNNING and F[slot, CLOCK_TIME] != F[slot, CLOCK_PUSHED]:
                 F[slot, CLOCK_PUSHED] = F[slot, CLOCK_TIME]
@@ -1264,7 +1264,7 @@ def interpret(
         if L[slot, KIND] == PATIENT:
             patients -= 1
         elif L[slot, KIND] >= 0:
-            s = np.int64(L[slot, KIND])
+            s = L[slot, KIND]
             on_order[s] -= F[slot, ORDERED]
             review[s] = True
         parent = L[slot, PARENT]

@@ -72,6 +72,7 @@ class RunState(NamedTuple):
 
     registers: Int64
     clock_and_ticket: Float
+    returned: Int64
     end_time: Float
     status: Int16
     slot_of: Int32
@@ -82,18 +83,18 @@ class RunState(NamedTuple):
     log_row: Int32
     log_code: Int16
     log_time: Float
-    integers: Int32
+    integers: Int64
     floats: Float
     keys: UInt64
     clocks: Float
     counts: Int16
     times: Float
     orders: Int64
-    capacity: Int32
+    capacity: Int64
     free: Int64
     waiting: Int64
-    first: Int32
-    last: Int32
+    first: Int64
+    last: Int64
     statistics: Float
     drained: Float
     change_at: Int64
@@ -106,12 +107,12 @@ class RunState(NamedTuple):
     to_start: Int64
     review: npt.NDArray[np.bool_]
     stock_statistics: Float
-    head: Int32
-    batch_row: Int32
+    head: Int64
+    batch_row: Int64
     batch_left: Int64
     batch_expiry: Float
-    batch_stock: Int32
-    following: Int32
+    batch_stock: Int64
+    following: Int64
 
 
 def initial_state(T: ModelTables, inputs: EntityInputs, window: tuple[float, float]) -> RunState:
@@ -135,6 +136,7 @@ def initial_state(T: ModelTables, inputs: EntityInputs, window: tuple[float, flo
     state = RunState(
         registers=registers,
         clock_and_ticket=np.zeros(2),
+        returned=np.zeros(8, np.int64),
         end_time=np.full(n + dynamic_room, np.nan),
         status=np.zeros(n + dynamic_room, np.int16),
         slot_of=np.full(n + dynamic_room, -1, np.int32),
@@ -145,7 +147,7 @@ def initial_state(T: ModelTables, inputs: EntityInputs, window: tuple[float, flo
         log_row=np.empty(0, np.int32),
         log_code=np.empty(0, np.int16),
         log_time=np.empty(0),
-        integers=np.zeros((slots, INTEGERS), np.int32),
+        integers=np.zeros((slots, INTEGERS), np.int64),
         floats=np.zeros((slots, FLOATS)),
         keys=np.zeros(slots, np.uint64),
         clocks=np.zeros((slots, 3 * T.clock_rule.shape[0])),
@@ -155,8 +157,8 @@ def initial_state(T: ModelTables, inputs: EntityInputs, window: tuple[float, flo
         capacity=T.initial_capacity.copy(),
         free=T.initial_capacity.astype(np.int64),
         waiting=np.zeros(resources, np.int64),
-        first=np.full(queues, -1, np.int32),
-        last=np.full(queues, -1, np.int32),
+        first=np.full(queues, -1, np.int64),
+        last=np.full(queues, -1, np.int64),
         statistics=np.zeros((resources, RESOURCE_STATISTICS)),
         drained=np.tile([0.0, clipped], (resources, 1)),
         change_at=np.full(resources, -1, np.int64),
@@ -171,12 +173,12 @@ def initial_state(T: ModelTables, inputs: EntityInputs, window: tuple[float, flo
         to_start=np.zeros(stocks, np.int64),
         review=np.ones(stocks, np.bool_),
         stock_statistics=np.zeros((stocks, STOCK_STATISTICS)),
-        head=np.full(stocks, -1, np.int32),
-        batch_row=np.zeros(batch_room, np.int32),
+        head=np.full(stocks, -1, np.int64),
+        batch_row=np.zeros(batch_room, np.int64),
         batch_left=np.zeros(batch_room, np.int64),
         batch_expiry=np.zeros(batch_room),
-        batch_stock=np.zeros(batch_room, np.int32),
-        following=np.full(batch_room, -1, np.int32),
+        batch_stock=np.zeros(batch_room, np.int64),
+        following=np.full(batch_room, -1, np.int64),
     )
     del width, dynamic_width
     events = _first_changes(T, state) + _initial_batches(T, state, n, clipped)

@@ -1,6 +1,6 @@
 """The flat tables that both interpreters read: column numbers, operation codes and the tuple of arrays.
 
-Everything is int32, int64, uint64 or float64, so the format is neutral to the language of the interpreter.
+Everything is int64, uint64 or float64, so the format is neutral to the language of the interpreter.
 Variable-length rows (effects, branches, candidates, ...) are stored end to end, addressed by a start and a count.
 """
 
@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
 UInt64 = npt.NDArray[np.uint64]
 Float = npt.NDArray[np.float64]
 
@@ -67,44 +68,44 @@ OK, EVENT_CAP, STUCK, BAD_ROUTE, GROW = range(5)
 class ModelTables(NamedTuple):
     """Arrays of one compiled model. Shapes: n steps, L laws, G groups, R resources, K clocks, S stocks."""
 
-    program: Int32  # (n, PROGRAM_COLUMNS)
+    program: Int64  # (n, PROGRAM_COLUMNS)
     step_value: Float  # (n, 2) constants of steps
     slot_hash: UInt64  # (n, 2) stable hash of the step's name; the second is for a second draw of the step
-    law_code: Int32  # (L, 4)
+    law_code: Int64  # (L, 4)
     law_parameter: Float  # (L, 4)
     knot_probability: Float
     knot_value: Float
-    effect_attribute: Int32
+    effect_attribute: Int64
     effect_beta: Float
     branch_cumulative: Float
-    branch_target: Int32
-    seize_group: Int32  # groups of a SEIZE, and of a FREE
-    copy_from: Int32  # attribute of the source
-    copy_to: Int32  # attribute of the destination
-    group_rule: Int32  # (G, 7)
-    candidate: Int32
-    route: Int32  # candidate numbers, by row of the attribute
-    initial_capacity: Int32  # (R,) at time 0
-    calendar_rule: Int32  # (R, 3) first change, changes, change to loop back to (-1: none)
+    branch_target: Int64
+    seize_group: Int64  # groups of a SEIZE, and of a FREE
+    copy_from: Int64  # attribute of the source
+    copy_to: Int64  # attribute of the destination
+    group_rule: Int64  # (G, 7)
+    candidate: Int64
+    route: Int64  # candidate numbers, by row of the attribute
+    initial_capacity: Int64  # (R,) at time 0
+    calendar_rule: Int64  # (R, 3) first change, changes, change to loop back to (-1: none)
     calendar_period: Float  # (R,)
     change_time: Float
-    change_capacity: Int32
-    gate_rule: Int32  # (gates, 4) first window, windows, first repeating window, repeating windows
+    change_capacity: Int64
+    gate_rule: Int64  # (gates, 4) first window, windows, first repeating window, repeating windows
     gate_period: Float  # (gates, 2) start of the repeating part, period
     window_open: Float
     window_close: Float
-    clock_rule: Int32  # (K, 11)
+    clock_rule: Int64  # (K, 11)
     clock_slot: UInt64  # (K,)
     clock_break: Float  # start of each segment of time since arrival, the first is 0
     clock_rate: Float  # per day, (state, segment) rows of each clock
-    stock_rule: Int32  # (S, 3)
+    stock_rule: Int64  # (S, 3)
     stock_level: Float  # (S, 4)
-    initial_stock: Int32  # of each batch on hand at the start: its stock
-    initial_doses: Int32
+    initial_stock: Int64  # of each batch on hand at the start: its stock
+    initial_doses: Int64
     initial_shelf_life: Float
-    mark_rule: Int32  # (marks, 3)
+    mark_rule: Int64  # (marks, 3)
     default_attribute: Float  # of dynamic entities (lots, children), one per column
-    sizes: Int32  # see the SIZE_ constants
+    sizes: Int64  # see the SIZE_ constants
 
 
 # Entries of `sizes`.
