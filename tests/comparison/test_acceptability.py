@@ -37,7 +37,7 @@ def test_loss_and_information() -> None:
 
 
 def test_frontier_follows_the_mean_and_not_the_probability() -> None:
-    """Arm 1 loses a little in three draws and wins a lot in one: it is best on average with probability 0.25."""
+    """Arm 1 loses a little in three draws and wins a lot in one: best on average, probability 0.25."""
     costs = np.zeros((4, 2))
     effects = np.array([[0.0, -1.0], [0.0, -1.0], [0.0, -1.0], [0.0, 9.0]])
     frontier = cost_effectiveness_acceptability_frontier(costs, effects, [1.0])

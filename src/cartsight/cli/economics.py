@@ -251,7 +251,13 @@ def uncertainty(
         )
     summaries = [(summarise_draws(costs[:, a]), summarise_draws(effects[:, a])) for a in range(len(names))]
     if as_json:
-        benefit_mean = net_monetary_benefit(costs.mean(axis=0), effects.mean(axis=0), np.asarray(grid))
+        benefit = [
+            [
+                summarise_draws(net_monetary_benefit(costs[:, a], effects[:, a], threshold))
+                for a in range(len(names))
+            ]
+            for threshold in grid
+        ]
         evpi: dict[str, Any] = {"wtp": grid, "value": perfect.value, "standard_error": perfect.standard_error}
         if patients is not None:
             evpi |= {"population_patients": patients, "population_value": perfect.value * patients}
@@ -273,7 +279,15 @@ def uncertainty(
                     for name, (cost, effect) in zip(names, summaries, strict=True)
                 ],
                 "frontier": _frontier_records(rows),
-                "net_benefit": {"wtp": grid, "mean": _per_strategy(names, benefit_mean)},
+                "net_benefit": {
+                    "wtp": grid,
+                    **{
+                        field: _per_strategy(
+                            names, np.array([[getattr(b, field) for b in row] for row in benefit])
+                        )
+                        for field in ("mean", "standard_error", "low", "high")
+                    },
+                },
                 "ceac": {
                     "wtp": grid,
                     "probability": _per_strategy(names, curve.probability),

@@ -226,8 +226,9 @@ def _read_fast(
     import pandas as pd
 
     _, separator = _open_header(path)
-    kinds: dict[int, type] = {**dict.fromkeys(text, str), **dict.fromkeys(numbers, float)}
-    chosen = sorted(kinds)
+    # Unused columns are read as text too: only then does the parser notice rows that are too long.
+    kinds: dict[int, type] = {**dict.fromkeys(range(len(header)), str), **dict.fromkeys(numbers, float)}
+    chosen = sorted({*text, *numbers})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -237,7 +238,6 @@ def _read_fast(
                 header=0,
                 names=list(range(len(header))),
                 index_col=False,
-                usecols=chosen,
                 dtype=kinds,
                 keep_default_na=False,
                 encoding="utf-8-sig",
@@ -248,7 +248,7 @@ def _read_fast(
     except (ValueError, UnicodeDecodeError, Warning, pd.errors.ParserError):
         clean = False
     if clean:
-        return table
+        return table[chosen]
     cells_of: dict[int, list[object]] = {column: [] for column in chosen}
     rows = records(path)
     next(rows)
