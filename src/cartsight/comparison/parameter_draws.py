@@ -7,7 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cartsight.comparison.design_of_experiments import correlate_gaussian_copula, unit_cube_design
+from cartsight.comparison.correlation_completion import complete_correlation, spearman_of_pearson
+from cartsight.comparison.design_of_experiments import (
+    correlate_gaussian_copula,
+    pearson_of_spearman,
+    unit_cube_design,
+)
 from cartsight.core.errors import InputError, nearest
 from cartsight.core.streams import Stream, mix
 from cartsight.scenario import Scenario
@@ -83,19 +88,32 @@ def draw_parameters(scenario: Scenario, draws: int, seed: int) -> ParameterDraws
     else:
         uniforms = np.column_stack([keyed_latin_hypercube(draws, path, seed) for path in paths])
     if scenario.analysis.correlations:
-        ranks = np.eye(len(paths))
-        for i, pair in enumerate(scenario.analysis.correlations):
-            places = []
-            for end in (pair.first, pair.second):
-                if end not in paths:
-                    raise InputError(
-                        "a correlation needs two uncertain numbers",
-                        field=f"analysis.correlations.{i}",
-                        found=end,
-                        hint=nearest(end, paths),
-                    )
-                places.append(paths.index(end))
-            ranks[places[0], places[1]] = ranks[places[1], places[0]] = pair.rho
-        uniforms = correlate_gaussian_copula(uniforms, ranks)
+        uniforms = _correlated(scenario, paths, uniforms)
     columns = [numbers[path].quantity.draw(uniforms[:, i]) for i, path in enumerate(paths)]
     return ParameterDraws(paths, np.column_stack(columns), seed)
+
+
+def _correlated(scenario: Scenario, paths: tuple[str, ...], uniforms: Float) -> Float:
+    """Return the design with the stated rank correlations, the unstated pairs completed with the largest entropy."""
+    pairs: dict[tuple[int, int], float] = {}
+    for i, pair in enumerate(scenario.analysis.correlations):
+        for end in (pair.first, pair.second):
+            if end not in paths:
+                raise InputError(
+                    "a correlation needs two uncertain numbers",
+                    field=f"analysis.correlations.{i}",
+                    found=end,
+                    hint=nearest(end, paths),
+                )
+        pairs[paths.index(pair.first), paths.index(pair.second)] = pair.rho
+    involved = sorted({column for key in pairs for column in key})
+    place = {column: row for row, column in enumerate(involved)}
+    pearson = {(place[a], place[b]): float(pearson_of_spearman(rho)) for (a, b), rho in pairs.items()}
+    try:
+        ranks = spearman_of_pearson(complete_correlation(pearson, len(involved)))
+    except InputError as error:
+        raise error.located(field="analysis.correlations") from None
+    np.fill_diagonal(ranks, 1.0)
+    result = uniforms.copy()
+    result[:, involved] = correlate_gaussian_copula(uniforms[:, involved], ranks)
+    return result

@@ -177,7 +177,9 @@ def _autologous_plants(model: FlowModel, scenario: Scenario, arm: AutologousArm)
         model.resource(lanes[-1], site.quality_control_lanes)
     rows = []
     for region in scenario.population.regions:
-        rows.append([i for i, site in enumerate(arm.sites.values()) if site.serves is None or region in site.serves])
+        row = [i for i, site in enumerate(arm.sites.values()) if site.serves is None or region in site.serves]
+        # Rows of a preference matrix are equally long; asking a site again changes nothing.
+        rows.append(row + row[:1] * (len(lines) - len(row)))
     if len(lines) == 1:
         model.group("line", lines, rule="fixed")
     else:
