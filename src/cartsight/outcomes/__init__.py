@@ -1,6 +1,12 @@
 """After the pathway: response, relapse, death, toxicity, quality of life; access; curves on two clocks."""
 
-from cartsight.outcomes.access import Access, CumulativeIncidence, Spread, access_metrics, cumulative_incidence
+from cartsight.outcomes.access import (
+    Access,
+    CumulativeIncidence,
+    Spread,
+    access_metrics,
+    cumulative_incidence,
+)
 from cartsight.outcomes.background import BackgroundHazard
 from cartsight.outcomes.curves import (
     Curve,

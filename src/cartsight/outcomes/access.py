@@ -160,7 +160,8 @@ def cumulative_incidence(trajectories: Trajectories, days: Sequence[float] | Flo
         return np.searchsorted(np.sort(exit_day[who]), at, side="right") / n
 
     parts = [share(infused), share(died), share(~(infused | died))]
-    return CumulativeIncidence(at, *parts, still_waiting=1.0 - parts[0] - parts[1] - parts[2])
+    waiting = 1.0 - parts[0] - parts[1] - parts[2]
+    return CumulativeIncidence(at, parts[0], parts[1], parts[2], waiting)
 
 
 def _infusion_day(trajectories: Trajectories, infused: Bool) -> Float:
