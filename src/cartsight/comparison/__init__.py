@@ -34,6 +34,7 @@ from cartsight.comparison.spread import (
     paired_difference,
     shrink_draw_means,
     split_variance,
+    split_variance_crossed,
     split_variance_of_means,
 )
 from cartsight.comparison.value_of_information import (
@@ -80,6 +81,7 @@ __all__ = [
     "running_mean",
     "shrink_draw_means",
     "split_variance",
+    "split_variance_crossed",
     "split_variance_of_means",
     "tornado_table",
     "unit_cube_design",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cartsight.economics.frontier import frontier_order
 from cartsight.economics.net_benefit import checked_draws, checked_willingness_to_pay, net_monetary_benefit
 
 Float = npt.NDArray[np.float64]
@@ -110,8 +111,6 @@ def cost_effectiveness_acceptability_frontier(
     costs: npt.ArrayLike, effects: npt.ArrayLike, wtp: npt.ArrayLike
 ) -> AcceptabilityFrontier:
     """Return the acceptability frontier; arguments and errors as `cost_effectiveness_acceptability_curve`."""
-    from cartsight.economics.frontier import frontier_order
-
     cost, effect = checked_draws(costs, effects)
     curve = cost_effectiveness_acceptability_curve(cost, effect, wtp)
     mean_cost, mean_effect = cost.mean(axis=0), effect.mean(axis=0)

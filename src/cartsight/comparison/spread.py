@@ -35,7 +35,7 @@ class VarianceSplit:
     between_draws_estimate : float
         The unbiased estimate of B as it came out, which may be negative.
     between_draws_low, between_draws_high : float
-        95 % interval of B (Williams 1962), cut at zero; NaN with a single patient per draw.
+        95 % interval of B (Williams 1962), cut at zero.
     monte_carlo_variance : float
         Variance of `mean` caused by finite draws and patients.
     standard_error : float
@@ -86,10 +86,11 @@ def split_variance_of_means(
 
     Notes
     -----
-    One-way random-effects analysis of variance; unequal draws use the usual n0. The patients of different
-    draws must be independent given the parameters: when every draw follows the same patients with the same
-    random numbers, part of the patient noise is shared by the draws, B is nearly free of it and the standard
-    error leaves that shared part out.
+    One-way random-effects analysis of variance; unequal draws use the usual n0. Patients must be independent,
+    within a draw given its parameters and between draws. When every draw follows the same patients with the
+    same random numbers, use `split_variance_crossed`: this split would subtract patient noise that the draw
+    means do not hold. Patients who wait in one queue are not independent either; W / n then understates the
+    noise of a draw's mean, and B keeps the rest.
     """
     means = np.asarray(draw_means, dtype=np.float64)
     within = np.asarray(within_variances, dtype=np.float64)
@@ -107,25 +108,9 @@ def split_variance_of_means(
     mean_square_within = float(np.sum((sizes - 1.0) * within) / degrees_within)
     effective = float((total - np.sum(sizes**2) / total) / degrees_between)
     estimate = (mean_square_between - mean_square_within) / effective
-    if mean_square_within > 0.0:
-        ratio = mean_square_between / mean_square_within
-        upper_f = float(stats.f.ppf(0.975, degrees_between, degrees_within))
-        lower_f = float(stats.f.ppf(0.025, degrees_between, degrees_within))
-        chi_low, chi_high = (float(stats.chi2.ppf(q, degrees_between)) for q in (0.025, 0.975))
-        low = (
-            degrees_between * mean_square_between * (1.0 - upper_f / ratio) / (effective * chi_high)
-            if ratio
-            else 0.0
-        )
-        high = (
-            degrees_between * mean_square_between * (1.0 - lower_f / ratio) / (effective * chi_low)
-            if ratio
-            else 0.0
-        )
-    else:
-        chi_low, chi_high = (float(stats.chi2.ppf(q, degrees_between)) for q in (0.025, 0.975))
-        low = degrees_between * estimate / chi_high
-        high = degrees_between * estimate / chi_low
+    low, high = _between_interval(
+        mean_square_between, mean_square_within, degrees_between, degrees_within, effective
+    )
     # The standard error rests on the spread of the draw means, which holds B and W / n together.
     error_variance = float(np.sum(sizes**2 * (means - grand) ** 2) / total**2) * draws / degrees_between
     return VarianceSplit(
@@ -133,8 +118,8 @@ def split_variance_of_means(
         between_patients_variance=mean_square_within,
         between_draws_variance=max(estimate, 0.0),
         between_draws_estimate=estimate,
-        between_draws_low=max(float(low), 0.0),
-        between_draws_high=max(float(high), 0.0),
+        between_draws_low=low,
+        between_draws_high=high,
         monte_carlo_variance=error_variance,
         standard_error=math.sqrt(error_variance),
         draws=draws,
@@ -149,6 +134,78 @@ def split_variance(outcomes: npt.ArrayLike) -> VarianceSplit:
     if y.ndim != 2 or y.shape[1] < 2:
         raise InputError("outcomes need the shape (draws, patients) with two patients or more", found=y.shape)
     return split_variance_of_means(y.mean(axis=1), y.var(axis=1, ddof=1), y.shape[1])
+
+
+def _between_interval(
+    mean_square_between: float,
+    mean_square_error: float,
+    degrees_between: float,
+    degrees_error: float,
+    count: float,
+) -> tuple[float, float]:
+    """Return the 95 % interval of a variance component (Williams 1962, Biometrika 49:278), cut at 0."""
+    ends = []
+    for tail in (0.975, 0.025):
+        chi = float(stats.chi2.ppf(tail, degrees_between))
+        f_ratio = float(stats.f.ppf(tail, degrees_between, degrees_error))
+        numerator = degrees_between * (mean_square_between - f_ratio * mean_square_error)
+        ends.append(max(numerator / (count * chi), 0.0))
+    return ends[0], ends[1]
+
+
+def split_variance_crossed(outcomes: npt.ArrayLike) -> VarianceSplit:
+    """Return the three spreads when every draw follows the *same* patients with the same random numbers.
+
+    Parameters
+    ----------
+    outcomes : array_like, shape (draws, patients)
+        Row i is draw i, column j the same patient in all draws.
+
+    Returns
+    -------
+    VarianceSplit
+        `between_patients_variance` is the variance between patients at fixed parameters; the Monte Carlo
+        variance B / N + P / n + I / (N n) holds the patient noise P that all draws share, which more draws do
+        not remove.
+
+    Raises
+    ------
+    InputError
+        With fewer than two draws or patients.
+
+    Notes
+    -----
+    Two-way random-effects analysis of variance without replication: draws B, patients P and their interaction
+    I.
+    """
+    y = np.asarray(outcomes, dtype=np.float64)
+    if y.ndim != 2 or min(y.shape) < 2:
+        raise InputError("outcomes need the shape (draws, patients) with two or more of both", found=y.shape)
+    draws, patients = y.shape
+    grand = float(y.mean())
+    of_draw, of_patient = y.mean(axis=1), y.mean(axis=0)
+    degrees = draws - 1, (draws - 1) * (patients - 1)
+    square_draws = patients * float(np.sum((of_draw - grand) ** 2)) / degrees[0]
+    square_patients = draws * float(np.sum((of_patient - grand) ** 2)) / (patients - 1)
+    residual = y - of_draw[:, None] - of_patient[None, :] + grand
+    interaction = float(np.sum(residual**2)) / degrees[1]
+    estimate = (square_draws - interaction) / patients
+    shared = max((square_patients - interaction) / draws, 0.0)
+    low, high = _between_interval(square_draws, interaction, degrees[0], degrees[1], patients)
+    error = max(square_draws + square_patients - interaction, 0.0) / (draws * patients)
+    return VarianceSplit(
+        mean=grand,
+        between_patients_variance=shared + interaction,
+        between_draws_variance=max(estimate, 0.0),
+        between_draws_estimate=estimate,
+        between_draws_low=low,
+        between_draws_high=high,
+        monte_carlo_variance=error,
+        standard_error=math.sqrt(error),
+        draws=draws,
+        patients_per_draw=float(patients),
+        resolved=estimate > 0.0,
+    )
 
 
 def shrink_draw_means(draw_means: npt.ArrayLike, split: VarianceSplit) -> Float:
