@@ -201,12 +201,12 @@ def _checked_rates(table: Any) -> Float:
 
 
 def _rate_at(age: Float, rates: Float) -> Float:
-    year = np.minimum(np.floor(age).astype(np.int64), rates.shape[-1] - 1)
+    year = np.minimum(np.floor(age), rates.shape[-1] - 1).astype(np.int64)
     return np.asarray(rates[year] if rates.ndim == 1 else rates[np.arange(rates.shape[0]), year])
 
 
 def _integral_to(age: Float, rates: Float, total: Float) -> Float:
-    year = np.minimum(np.floor(age).astype(np.int64), rates.shape[-1] - 1)
+    year = np.minimum(np.floor(age), rates.shape[-1] - 1).astype(np.int64)
     if rates.ndim == 1:
         return np.asarray(total[year] + (age - year) * rates[year])
     row = np.arange(rates.shape[0])

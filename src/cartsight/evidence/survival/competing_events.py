@@ -93,7 +93,7 @@ def aalen_johansen(
         ).astype(np.float64)
         incidence = np.cumsum(before * d_cause / y)
         variance = _aalen_variance(incidence, before, d, d_cause, y)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             spread = z * np.sqrt(variance) / np.abs(incidence * np.log(incidence))
             low, high = incidence ** np.exp(spread), incidence ** np.exp(-spread)
         low, high = np.nan_to_num(low, nan=0.0), np.where(incidence > 0, np.nan_to_num(high, nan=1.0), 0.0)

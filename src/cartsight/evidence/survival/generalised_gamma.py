@@ -141,7 +141,15 @@ def _survival(w: Float, q: float, s: float, ds: float) -> tuple[Float, Float]:
     log_survival = np.where(
         right, np.log(survival), np.log1p(-np.clip(np.where(right, 0.0, tail), 0.0, 1 - 1e-16))
     )
-    return log_survival, np.where(right, tail_dq, -tail_dq) / survival
+    slope = np.where(right, tail_dq, -tail_dq) / survival
+    beyond = w > edges[-1]
+    if beyond.any():
+        far, fall = w[beyond], w[beyond] * phi1(q * w[beyond])
+        x = q * far
+        # Past 1e-300 the tail is its density over the slope of its log density (Mills' ratio, first term).
+        log_survival[beyond] = -LOG_ROOT_TWO_PI - s - far**2 * phi2(x) - np.log(fall)
+        slope[beyond] = -ds - far**3 * d_phi2(x) - far**2 * (phi1(x) - phi2(x)) / fall
+    return log_survival, slope
 
 
 def _clenshaw(x: Float, series: Float, series_dq: Float, panel: npt.NDArray[np.intp]) -> tuple[Float, Float]:
@@ -154,7 +162,8 @@ def _clenshaw(x: Float, series: Float, series_dq: Float, panel: npt.NDArray[np.i
 
 
 def _panel_edges(q: float) -> Float:
-    size = abs(q)
+    # Below this the two tails are alike to rounding.
+    size = abs(q) if abs(q) > 1e-12 else 0.0
     root = np.sqrt(2 * _DROPS)
     with np.errstate(divide="ignore"):
         steep = np.minimum(root, np.log(2 * (1 + _DROPS * size**2)) / size) if size > 0 else root

@@ -210,7 +210,7 @@ def kaplan_meier(data: SurvivalData, *, level: float = 0.95, interval: Interval 
     survival = np.cumprod(np.clip(1.0 - d / y, 0.0, 1.0))
     survival[np.isclose(d, y, rtol=1e-12) | (np.minimum.accumulate(y - d) <= 1e-12 * y)] = 0.0
     survival = np.minimum.accumulate(survival) if survival.size else survival
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         log_variance = np.cumsum(np.where(y - d > 1e-12 * y, d / (y * (y - d)), np.inf))
         if interval == "plain":
             half = z * survival * np.sqrt(log_variance)

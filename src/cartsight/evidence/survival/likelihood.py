@@ -18,12 +18,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import expit
 
 from cartsight.evidence.survival.background import BackgroundRates
 from cartsight.evidence.survival.families import SMALLEST_TIME, Family, Terms
 from cartsight.evidence.survival.models import Cure
 from cartsight.evidence.survival.observations import Bool, Float, SurvivalData
+
+Index = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Likelihood:
         """Number of coefficients."""
         return self.cure_size + len(self.family.parameters) + int(self.covariates.shape[1])
 
-    def excess_terms(self, t: Float, beta: Float, rows: Bool | slice) -> Terms:
+    def excess_terms(self, t: Float, beta: Float, rows: Bool | Index | slice) -> Terms:
         """Return log h_e, H_e and their derivatives in all coefficients at positive times of `rows`."""
         k = len(self.family.parameters)
         core = beta[self.cure_size : self.cure_size + k]
@@ -124,11 +127,12 @@ class Likelihood:
             end_cumulative = end.cumulative_hazard
             if background is not None:
                 end_cumulative = end_cumulative + smr * background.cumulative_upper[inside]
-            gap = np.maximum(end_cumulative - cumulative[inside], 1e-300)
-            value[inside] += np.log(-np.expm1(-gap))
-            score[:, inside] += (end.d_cumulative_hazard - slope[:, inside]) / np.expm1(
-                np.minimum(gap, 700.0)
+            gap = end_cumulative - cumulative[inside]
+            log_gap, d_log_gap = self._log_interval(
+                beta, inside, gap, end.d_cumulative_hazard - slope[:, inside], end_cumulative
             )
+            value[inside] += log_gap
+            score[:, inside] += d_log_gap
         late = data.entry > 0
         if late.any():
             start = self.excess_terms(data.entry[late], beta, late)
@@ -137,6 +141,29 @@ class Likelihood:
             if background is not None:
                 value[late] += smr * background.cumulative_entry[late]
         return float(data.weight @ value), (score * data.weight).T
+
+    def _log_interval(
+        self, beta: Float, inside: Bool, gap: Float, d_gap: Float, end: Float
+    ) -> tuple[Float, Float]:
+        """Return log(1 - exp(-gap)) of the intervals and its derivatives."""
+        # Where the cumulative hazard has levelled off, its difference is rounding: there the hazard at the
+        # middle of the interval times its width stands for it.
+        lost = gap <= 1e-9 * end
+        safe = np.where(lost, 1.0, gap)
+        value, slope = np.log(-np.expm1(-safe)), d_gap / np.expm1(np.minimum(safe, 700.0))
+        if lost.any():
+            rows = np.flatnonzero(inside)[lost]
+            start, stop = self.data.time[rows], self.data.upper[rows]
+            middle = self.excess_terms(0.5 * (start + stop), beta, rows)
+            log_h, d_log_h = middle.log_hazard, middle.d_log_hazard
+            if self.background is not None:
+                smr = self.background.standardised_mortality_ratio
+                with np.errstate(divide="ignore"):
+                    log_b = np.log(smr * self.background.hazard[rows])
+                log_h, d_log_h = np.logaddexp(log_h, log_b), d_log_h * expit(log_h - log_b)
+            value[lost] = log_h + np.log(stop - start)
+            slope[:, lost] = d_log_h
+        return value, slope
 
     def value_and_gradient(self, beta: Float) -> tuple[float, Float]:
         """Return the log likelihood and its gradient; -inf where it cannot be computed."""

@@ -73,7 +73,7 @@ def smoothed_hazard(
     )
     hazard = np.maximum(kernel @ (table.events / table.at_risk), 0.0)
     variance = kernel**2 @ (table.events / table.at_risk**2)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         spread = np.exp(z * np.sqrt(variance) / hazard)
         low, high = hazard / spread, hazard * spread
     outside = (t < 0) | (t > end)
