@@ -217,7 +217,7 @@ def metric(name: str) -> Metric:
         months = float(landmark.group(2))
         return Metric(name, title.format(m=landmark.group(2)), "probability", lambda run: function(run, months))
     known = [*_BY_NAME, *_EXTRA, *(f"{stem}_at_12_months" for stem in _LANDMARK_FUNCTIONS)]
-    raise InputError("no metric has this name", field="metric", found=name, hint=nearest(name, known))
+    raise InputError("no metric has this name", found=name, hint=nearest(name, known))
 
 
 def metric_names() -> tuple[str, ...]:
