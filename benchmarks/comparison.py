@@ -32,13 +32,19 @@ def main() -> None:
     price = comparison.seconds["outcomes and pricing, all workers"]
     runs = draws * len(kept)
     counted = float(comparison.draws.patients.mean())
-    print(f"{len(kept)} arms x {counted:.0f} counted patients x {draws} draws on {workers} workers ({os.cpu_count()} cores)")
+    print(
+        f"{len(kept)} arms x {counted:.0f} counted patients x {draws} draws on {workers} workers ({os.cpu_count()} cores)"
+    )
     print(f"wall time                        {wall:8.1f} s   (parent CPU {time.process_time() - cpu:.1f} s)")
     print(f"flow, summed over workers        {flow:8.1f} s   {1e3 * flow / runs:6.2f} ms per arm and draw")
     print(f"outcomes and pricing, summed     {price:8.1f} s   {1e3 * price / runs:6.2f} ms per arm and draw")
     print(f"flow : pricing                   {flow / price:8.1f}")
-    print(f"core use during parameter draws  {(flow + price) / comparison.seconds['parameter draws'] / workers:8.2f} of {workers}")
-    print(f"peak memory                      {own + workers * child:8.0f} MB (parent {own:.0f}, largest worker {child:.0f}); bar 1000")
+    print(
+        f"core use during parameter draws  {(flow + price) / comparison.seconds['parameter draws'] / workers:8.2f} of {workers}"
+    )
+    print(
+        f"peak memory                      {own + workers * child:8.0f} MB (parent {own:.0f}, largest worker {child:.0f}); bar 1000"
+    )
 
 
 if __name__ == "__main__":

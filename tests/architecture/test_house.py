@@ -25,7 +25,9 @@ def test_no_star_imports_and_no_work_with_global_randomness() -> None:
             if isinstance(node, ast.ImportFrom):
                 assert all(alias.name != "*" for alias in node.names), path
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
-                assert not (node.value.attr == "random" and node.attr in {"seed", "rand", "randn", "normal", "uniform"}), path
+                assert not (
+                    node.value.attr == "random" and node.attr in {"seed", "rand", "randn", "normal", "uniform"}
+                ), path
 
 
 def test_files_stay_readable() -> None:
@@ -36,7 +38,13 @@ def test_files_stay_readable() -> None:
 
 def test_no_machine_path_and_no_registry_host() -> None:
     pattern = re.compile(r"/(home|root|work)/[a-z]|files\.pythonhosted|/simple/")
-    for path in [*FILES, *ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "Makefile", ROOT / "requirements" / "dev.lock"]:
+    for path in [
+        *FILES,
+        *ROOT.glob("docs/**/*.md"),
+        ROOT / "README.md",
+        ROOT / "Makefile",
+        ROOT / "requirements" / "dev.lock",
+    ]:
         match = pattern.search(path.read_text(encoding="utf-8"))
         assert match is None, f"{path}: {match}"
 

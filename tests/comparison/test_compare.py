@@ -66,7 +66,9 @@ def test_run_once_price_many(monkeypatch: pytest.MonkeyPatch) -> None:
     flow = run_flow(scenario, "autologous", 5)
     at_list = price_arm(scenario, "autologous", flow, 5)
     raw["arms"]["autologous"]["price"]["per_patient"] = money(100_000)
-    monkeypatch.setattr("cartsight.simulation.pathways.flow.simulate", lambda *a, **k: pytest.fail("the flow ran again"))
+    monkeypatch.setattr(
+        "cartsight.simulation.pathways.flow.simulate", lambda *a, **k: pytest.fail("the flow ran again")
+    )
     cheaper = price_arm(build(raw), "autologous", flow, 5)
     np.testing.assert_array_equal(at_list.effect, cheaper.effect)
     assert cheaper.cost.mean() < at_list.cost.mean()

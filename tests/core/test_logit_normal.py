@@ -14,9 +14,7 @@ from cartsight.core.errors import InputError
 from cartsight.core.logit_normal import logit_normal_intercept, logit_normal_mean
 
 
-@pytest.mark.parametrize(
-    ("sd", "tolerance"), [(0.3, 1e-13), (1.0, 1e-13), (2.0, 1e-9), (2.5, 1e-7), (5.0, 5e-5)]
-)
+@pytest.mark.parametrize(("sd", "tolerance"), [(0.3, 1e-13), (1.0, 1e-13), (2.0, 1e-9), (2.5, 1e-7), (5.0, 5e-5)])
 @pytest.mark.parametrize("intercept", [-6.0, -1.0, 0.2, 2.0])
 def test_mean_against_adaptive_quadrature(intercept: float, sd: float, tolerance: float) -> None:
     exact, _ = quad(lambda z: expit(intercept + sd * z) * norm.pdf(z), -12.0, 12.0, epsabs=1e-13, limit=500)

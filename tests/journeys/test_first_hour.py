@@ -75,7 +75,7 @@ def test_a_queue_that_never_empties_is_named(tmp_path: Path) -> None:
     child = tmp_path / "short.toml"
     child.write_text(
         'extends = "lbcl-third-line-us"\nname = "short"\n[care_pathway.infusion_bed]\nbeds_per_hospital = 1\n'
-        '[population.regions.midland]\nhospitals = 1\n',
+        "[population.regions.midland]\nhospitals = 1\n",
         encoding="utf-8",
     )
     failed = cartsight(tmp_path, "check", "short.toml")

@@ -26,7 +26,7 @@ def scenarios(json: Json = False, quiet: Quiet = False) -> None:
     """List the scenarios that come with cartsight."""
     from cartsight.scenario import load_scenario, shipped_scenarios
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in shipped_scenarios():
         scenario = load_scenario(name)
         rows.append(
@@ -66,11 +66,17 @@ def check(scenario: ScenarioArgument, json: Json = False, quiet: Quiet = False) 
         return
     console = stdout_console()
     counts = report["origins"]
-    console.print(f"{report['name']}: valid. {report['numbers']} numbers:", ", ".join(f"{n} {o}" for o, n in counts.items()) + ".")
+    console.print(
+        f"{report['name']}: valid. {report['numbers']} numbers:", ", ".join(f"{n} {o}" for o, n in counts.items()) + "."
+    )
     if report["unverified"]:
-        console.print(f"{len(report['unverified'])} cited from rows that nobody has read in their source; reports list them as assumptions.")
+        console.print(
+            f"{len(report['unverified'])} cited from rows that nobody has read in their source; reports list them as assumptions."
+        )
     if report["without_uncertainty"]:
-        console.print(f"{len(report['without_uncertainty'])} numbers have no stated uncertainty and stay fixed in parameter draws.")
+        console.print(
+            f"{len(report['without_uncertainty'])} numbers have no stated uncertainty and stay fixed in parameter draws."
+        )
     from rich.table import Table
 
     table = Table("Arm", "Busiest resource", "Offered load", box=None, padding=(0, 2, 0, 0))
@@ -83,8 +89,12 @@ def check(scenario: ScenarioArgument, json: Json = False, quiet: Quiet = False) 
 
 def new(
     name: Annotated[str, typer.Argument(help="Name of the new scenario, for example my-case.")],
-    source: Annotated[str, typer.Option("--from", help="Scenario to copy: a shipped name or a file.")] = "lbcl-third-line-us",
-    extend: Annotated[bool, typer.Option("--extend", help="Write a short file that extends the source instead of a full copy.")] = False,
+    source: Annotated[
+        str, typer.Option("--from", help="Scenario to copy: a shipped name or a file.")
+    ] = "lbcl-third-line-us",
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Write a short file that extends the source instead of a full copy.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -96,7 +106,9 @@ def new(
 
     stem = name.removesuffix(".toml")
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", Path(stem).name):
-        raise InputError("a scenario name has lower-case letters, digits and hyphens", found=name, allowed="for example my-case")
+        raise InputError(
+            "a scenario name has lower-case letters, digits and hyphens", found=name, allowed="for example my-case"
+        )
     target = Path(f"{stem}.toml")
     if target.exists():
         raise InputError("this file exists already", file=target, hint="Choose another name.")
@@ -149,10 +161,14 @@ def cite(scenario: ScenarioArgument, json: Json = False, quiet: Quiet = False) -
     console = stdout_console()
     console.print(f"[bold]Assumptions[/bold] ({len(document['assumptions'])})")
     for item in document["assumptions"]:
-        console.print(f"  {item['path']} = {item['value']:.4g} {item['unit']}: {item['statement']}", soft_wrap=True, markup=False)
+        console.print(
+            f"  {item['path']} = {item['value']:.4g} {item['unit']}: {item['statement']}", soft_wrap=True, markup=False
+        )
     console.print(f"\n[bold]Sources[/bold] ({len(document['sources'])})")
     for source in document["sources"]:
-        console.print(f"  {source['citation']} Used for: {', '.join(source['evidence_ids'])}.", soft_wrap=True, markup=False)
+        console.print(
+            f"  {source['citation']} Used for: {', '.join(source['evidence_ids'])}.", soft_wrap=True, markup=False
+        )
     console.print("\n[bold]Methods[/bold]")
     for method in document["methods"]:
         console.print(f"  {method['method']}: {method['citation']}", soft_wrap=True, markup=False)
@@ -178,7 +194,9 @@ def units(json: Json = False, quiet: Quiet = False) -> None:
         table.add_row(name, dimension)
     console = stdout_console()
     console.print(table)
-    console.print(f"Money: <currency>_<price year>, for example usd_2024; currencies {', '.join(CURRENCIES)}.", soft_wrap=True)
+    console.print(
+        f"Money: <currency>_<price year>, for example usd_2024; currencies {', '.join(CURRENCIES)}.", soft_wrap=True
+    )
     console.print(f"Any of them per: {', '.join(DENOMINATORS)}.", soft_wrap=True)
 
 

@@ -50,7 +50,10 @@ def check_arms(scenario: Scenario) -> ArmChecks:
         for path in target.change:
             if path not in numbers:
                 raise InputError(
-                    "no number at this field path", field=f"validation.{key}.change", found=path, hint=nearest(path, numbers)
+                    "no number at this field path",
+                    field=f"validation.{key}.change",
+                    found=path,
+                    hint=nearest(path, numbers),
                 )
     return ArmChecks(loads, tuple(warnings))
 

@@ -182,35 +182,54 @@ def _group_columns(x: Float) -> tuple[Float, Float, Float]:
     return np.hstack([*columns, interactions]), smooth_penalty, interaction_penalty
 
 
-def _demmler_reinsch(columns: Float, penalty: Float) -> tuple[Float, Float]:
-    """Return orthonormal columns of the same span and their penalties.
+def _orthonormal(columns: Float) -> tuple[Float, Float]:
+    """Return orthonormal columns of the same span, and the change of basis that makes them.
 
     From the Gram matrix of the scaled columns, which is many times faster than a decomposition of the columns
     themselves; directions that are nearly dependent are dropped, so that the loss of digits stays harmless.
     """
     norms = np.sqrt(np.einsum("nk,nk->k", columns, columns))
     scale = np.where(norms > 0.0, 1.0 / np.where(norms > 0.0, norms, 1.0), 0.0)
-    gram = (columns.T @ columns) * np.outer(scale, scale)
-    squares, directions = np.linalg.eigh(gram)
+    squares, directions = np.linalg.eigh((columns.T @ columns) * np.outer(scale, scale))
     kept = squares > _DEPENDENT * squares[-1]
     change = scale[:, None] * directions[:, kept] / np.sqrt(squares[kept])
-    values, vectors = np.linalg.eigh(change.T @ penalty @ change * columns.shape[0])
-    values = np.where(values < 1e-9 * max(float(values[-1]), 1e-300), 0.0, values)
-    return columns @ (change @ vectors), values
+    return columns @ change, change
 
 
-def _choose(basis: Float, penalties: Float, responses: Float) -> tuple[Float, Float, Float]:
-    """Return coefficients, shrinkage and the GCV score per response, each at its own best lambda."""
-    draws = responses.shape[0]
-    projections = basis.T @ responses
-    outside = np.maximum(np.sum(responses**2, axis=0) - np.sum(projections**2, axis=0), 0.0)
+def _demmler_reinsch(change: Float, penalty: Float, draws: int) -> tuple[Float, Float]:
+    """Return the penalties of the rotated orthonormal columns, and the rotation that makes the penalty diagonal."""
+    values, rotation = np.linalg.eigh(change.T @ penalty @ change * draws)
+    return np.where(values < 1e-9 * max(float(values[-1]), 1e-300), 0.0, values), rotation
+
+
+def _choose(projections: Float, penalties: Float, outside: Float, draws: int) -> tuple[Float, float]:
+    """Return the shrinkage of each response at its own best lambda, and the sum of the log GCV scores.
+
+    `projections` are those of the responses on the columns, `outside` their sums of squares beyond the
+    columns.
+    """
     shrink = 1.0 / (1.0 + 10.0 ** _LOG_LAMBDA[:, None] * penalties[None, :])
     residual = outside + ((1.0 - shrink) ** 2) @ (projections**2)
     freedom = draws - shrink.sum(axis=1, keepdims=True)
     score = draws * residual / freedom**2
     best = score.argmin(axis=0)
-    shrinkage = shrink[best].T
-    return projections * shrinkage, shrinkage, score[best, np.arange(responses.shape[1])]
+    lowest = score[best, np.arange(projections.shape[1])]
+    return shrink[best].T, float(np.sum(np.log(np.maximum(lowest, 1e-300))))
+
+
+def _basis(x: Float) -> tuple[Float, list[Float], str]:
+    """Return columns for the parameters that vary, the penalties to choose from, and the name of the method."""
+    if x.shape[1] == 0:
+        return np.ones((x.shape[0], 1)), [np.zeros((1, 1))], "constant"
+    if x.shape[1] > 1:
+        columns, smooth, interaction = _group_columns(x)
+        penalties = [smooth + ratio * interaction for ratio in _INTERACTION_RATIOS]
+        return columns, penalties, "additive_p_spline_with_interactions"
+    if np.unique(x).size <= _FEW_VALUES:
+        columns = _indicator_columns(x[:, 0])
+        return columns, [np.zeros((columns.shape[1], columns.shape[1]))], "group_means"
+    columns, penalty = _spline_columns(normal_scores(x[:, 0]), min(_SPLINE_COLUMNS, max(5, x.shape[0] // 8)))
+    return columns, [penalty], "p_spline"
 
 
 def regress(parameters: npt.ArrayLike, responses: npt.ArrayLike) -> Regression:
@@ -249,30 +268,18 @@ def regress(parameters: npt.ArrayLike, responses: npt.ArrayLike) -> Regression:
     x = x[:, [p for p in range(x.shape[1]) if np.any(x[:, p] != x[0, p])]]
     centre = y.mean(axis=0)
     centred = y - centre
-    if x.shape[1] == 0:
-        basis, penalties, method = np.full((draws, 1), draws**-0.5), np.zeros(1), "constant"
-        coefficients, shrinkage, _ = _choose(basis, penalties, centred)
-    elif x.shape[1] == 1:
-        z = normal_scores(x[:, 0])
-        if np.unique(z).size <= _FEW_VALUES:
-            columns, method = _indicator_columns(x[:, 0]), "group_means"
-            penalty = np.zeros((columns.shape[1], columns.shape[1]))
-        else:
-            columns, penalty = _spline_columns(z, min(_SPLINE_COLUMNS, max(5, draws // 8)))
-            method = "p_spline"
-        basis, penalties = _demmler_reinsch(columns, penalty)
-        coefficients, shrinkage, _ = _choose(basis, penalties, centred)
-    else:
-        columns, smooth, interaction = _group_columns(x)
-        method = "additive_p_spline_with_interactions"
-        best_score = np.inf
-        for ratio in _INTERACTION_RATIOS:
-            trial_basis, trial_penalties = _demmler_reinsch(columns, smooth + ratio * interaction)
-            trial = _choose(trial_basis, trial_penalties, centred)
-            score = float(np.sum(np.log(np.maximum(trial[2], 1e-300))))
-            if score < best_score:
-                best_score, basis = score, trial_basis
-                coefficients, shrinkage = trial[0], trial[1]
+    columns, penalties, method = _basis(x)
+    plain, change = _orthonormal(columns)
+    projections = plain.T @ centred
+    outside = np.maximum(np.sum(centred**2, axis=0) - np.sum(projections**2, axis=0), 0.0)
+    best_score = np.inf
+    for penalty in penalties:
+        weights, trial = _demmler_reinsch(change, penalty, draws)
+        trial_shrinkage, score = _choose(trial.T @ projections, weights, outside, draws)
+        if score < best_score:
+            best_score, rotation, shrinkage = score, trial, trial_shrinkage
+    basis = plain @ rotation
+    coefficients = (rotation.T @ projections) * shrinkage
     fitted = basis @ coefficients
     residuals = centred - fitted
     freedom = shrinkage.sum(axis=0)

@@ -50,7 +50,9 @@ def run_one_way(
         ranges[path] = (min(low, base[path]), max(high, base[path]))
 
     def evaluate(design: Float) -> Float:
-        points = [_Point(scenario, dict(zip(base, row.tolist(), strict=True)), (comparator, arm), seed) for row in design]
+        points = [
+            _Point(scenario, dict(zip(base, row.tolist(), strict=True)), (comparator, arm), seed) for row in design
+        ]
         return np.array(list(executor_for(workers, len(points)).map_blocks(_net_benefit, points)))
 
     return one_way_sensitivity(evaluate, base, ranges, arm=1, comparator=0, points=2)

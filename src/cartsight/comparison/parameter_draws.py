@@ -51,7 +51,9 @@ class ParameterDraws:
         New patients in every draw average patient noise out of the means; `comparison.spread` takes what is
         left of it out of the parameter uncertainty.
         """
-        return int(mix(np.uint64((self.seed + 0x632BE59BD9B4E019 * (draw + 1)) & 0xFFFFFFFFFFFFFFFF))[0] >> np.uint64(1))
+        return int(
+            mix(np.uint64((self.seed + 0x632BE59BD9B4E019 * (draw + 1)) & 0xFFFFFFFFFFFFFFFF))[0] >> np.uint64(1)
+        )
 
 
 def uncertain_paths(scenario: Scenario) -> tuple[str, ...]:

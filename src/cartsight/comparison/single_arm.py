@@ -90,4 +90,3 @@ def run_arms(
         clock.flow += middle - started
         clock.pricing += time.perf_counter() - middle
     return runs
-

@@ -76,7 +76,9 @@ def from_mean_sd(kind: str, mean: float, sd: float) -> Distribution:
         if not math.isclose(mean, sd, rel_tol=1e-9):
             raise InputError("exponential: mean and sd must be equal", found=(mean, sd))
         return Exponential(mean)
-    raise InputError("no such law from a mean and sd", found=kind, allowed="normal, lognormal, gamma, beta, weibull, uniform")
+    raise InputError(
+        "no such law from a mean and sd", found=kind, allowed="normal, lognormal, gamma, beta, weibull, uniform"
+    )
 
 
 def _two_quantiles(kind: str, p: tuple[float, float], x: tuple[float, float]) -> Distribution:
@@ -131,7 +133,9 @@ def _beta_from_quantiles(p: tuple[float, float], x: tuple[float, float]) -> Beta
         values = [min(max(float(betaincinv(a, b, q)), 1e-300), 1 - 1e-16) for q in p]
         return logit(values) - target
 
-    fit = least_squares(gap, [math.log(middle * total), math.log((1 - middle) * total)], xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    fit = least_squares(
+        gap, [math.log(middle * total), math.log((1 - middle) * total)], xtol=1e-15, ftol=1e-15, gtol=1e-15
+    )
     if max(abs(fit.fun)) > 1e-6:
         raise InputError("beta: no beta distribution has these two values at these probabilities", found=x)
     return Beta(math.exp(fit.x[0]), math.exp(fit.x[1]))

@@ -32,14 +32,18 @@ class Analysis(Frozen):
     discount_rate_effects: float = Field(ge=0, le=0.2)
     willingness_to_pay: tuple[float, ...] = Field((50_000.0, 100_000.0, 150_000.0, 200_000.0), min_length=1)
     decision_threshold: float = Field(150_000.0, gt=0, description="Money per QALY used for net monetary benefit.")
-    patients: int = Field(2000, ge=50, le=1_000_000, description="Expected number of counted patients per arm and draw.")
+    patients: int = Field(
+        2000, ge=50, le=1_000_000, description="Expected number of counted patients per arm and draw."
+    )
     warm_up_days: float = Field(365.0, ge=0, le=3650)
     draws: int = Field(256, ge=1, le=100_000, description="Parameter draws.")
     sampling: Literal["latin_hypercube", "sobol"] = Field(
         "latin_hypercube", description="latin_hypercube is keyed by parameter name; sobol wants a power of two draws."
     )
     seed: int = Field(2024, ge=0, lt=2**63)
-    allow_overload: bool = Field(False, description="Run although a queue never empties: when shortage is what you study.")
+    allow_overload: bool = Field(
+        False, description="Run although a queue never empties: when shortage is what you study."
+    )
     correlations: tuple[Correlation, ...] = ()
     reference_arm: str | None = Field(None, description="Arm that differences are taken from; the first when absent.")
 
@@ -66,8 +70,12 @@ class ValidationTarget(Frozen):
     tolerance: float | None = Field(None, gt=0, description="Largest relative difference that passes.")
     low: float | None = None
     high: float | None = None
-    change: dict[str, float] = Field(default_factory=dict, description="Numbers to change first: field path -> value in the field's own unit.")
-    extra_wait_days: float | None = Field(None, ge=0, description="Extra waiting added before the product for every patient.")
+    change: dict[str, float] = Field(
+        default_factory=dict, description="Numbers to change first: field path -> value in the field's own unit."
+    )
+    extra_wait_days: float | None = Field(
+        None, ge=0, description="Extra waiting added before the product for every patient."
+    )
     note: str | None = None
 
     @model_validator(mode="after")

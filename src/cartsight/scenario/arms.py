@@ -31,7 +31,9 @@ class Cure(Frozen):
     """Long-term disease control in complete responders. Only where the evidence shows a plateau."""
 
     among_complete_responders: Probability
-    justification: str = Field(min_length=20, description="Why a cure model is justified here: follow-up, plateau, source.")
+    justification: str = Field(
+        min_length=20, description="Why a cure model is justified here: follow-up, plateau, source."
+    )
 
 
 class Efficacy(Frozen):
@@ -41,11 +43,15 @@ class Efficacy(Frozen):
     overall_response: Probability
     cure: Cure | None = None
     relapse: SurvivalLaw = Field(description="Time from infusion to relapse of responders who are not cured.")
-    survival_after_relapse: SurvivalLaw = Field(description="From relapse or from the first assessment without response.")
+    survival_after_relapse: SurvivalLaw = Field(
+        description="From relapse or from the first assessment without response."
+    )
     assessment: Duration = Field(description="First response assessment after infusion.")
     odds_ratio_if_worsened: OddsRatio = Field(description="On response, for patients who worsened before infusion.")
     hazard_ratio_if_worsened: HazardRatio = Field(description="On relapse, for patients who worsened before infusion.")
-    non_relapse_mortality: Probability = Field(description="Early death from other causes than the disease, within a year.")
+    non_relapse_mortality: Probability = Field(
+        description="Early death from other causes than the disease, within a year."
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -142,7 +148,9 @@ class PlantCosts(Frozen):
 
     site_per_year: Money = Field(description="Facility and general overhead of one site.")
     line_per_year: Money = Field(description="Capital and standing cost of one line.")
-    quality_overhead_per_site_year: Money = Field(description="Quality unit, licence and validation of one licensed site.")
+    quality_overhead_per_site_year: Money = Field(
+        description="Quality unit, licence and validation of one licensed site."
+    )
     materials_per_batch: Money
     vector_per_batch: Money
     labour_per_batch: Money
@@ -153,7 +161,9 @@ class PlantCosts(Frozen):
 class Collection(Frozen):
     """Leukapheresis."""
 
-    wait_for_slot: VariableDuration = Field(description="From the decision to the collection, apart from queueing for a line.")
+    wait_for_slot: VariableDuration = Field(
+        description="From the decision to the collection, apart from queueing for a line."
+    )
     beds_per_hospital: int = Field(ge=1, le=200, description="Leukapheresis places per hospital.")
     time: VariableDuration
     failure: Probability

@@ -79,7 +79,9 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> tuple[dict[str
     origin: dict[tuple[str, ...], Path] = {}
     if parent is not None:
         if not isinstance(parent, str):
-            raise InputError("extends takes one file or shipped name", file=path, line=_line_of(path, ("extends",)), found=parent)
+            raise InputError(
+                "extends takes one file or shipped name", file=path, line=_line_of(path, ("extends",)), found=parent
+            )
         candidate = path.parent / parent
         try:
             parent_path = candidate if candidate.is_file() else find_scenario(parent)
@@ -97,7 +99,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         size = path.stat().st_size
         if size > MAXIMUM_BYTES:
-            raise InputError("the file is too large for a scenario", file=path, found=f"{size / 1e6:.0f} MB", allowed="up to 5 MB")
+            raise InputError(
+                "the file is too large for a scenario", file=path, found=f"{size / 1e6:.0f} MB", allowed="up to 5 MB"
+            )
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"not UTF-8 text (byte {error.start})", file=path, hint="Save the file as UTF-8.") from None
@@ -169,7 +173,9 @@ def _explain(
     errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     first = errors[0]
     location = tuple(str(part) for part in first["loc"])
-    location = tuple(part for i, part in enumerate(location) if not (i == 2 and location[0] == "arms" and part in _TAGS))
+    location = tuple(
+        part for i, part in enumerate(location) if not (i == 2 and location[0] == "arms" and part in _TAGS)
+    )
     file = next((origin[location[:n]] for n in range(len(location), 0, -1) if location[:n] in origin), path)
     line = _line_of(file, location)
     field = ".".join(location)

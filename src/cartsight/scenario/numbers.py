@@ -62,12 +62,20 @@ class Number(Frozen):
     low: float | None = Field(None, description="Lower end of the interval, in `unit`.")
     high: float | None = Field(None, description="Upper end of the interval, in `unit`.")
     interval: IntervalKind | None = Field(None, description="What low and high mean.")
-    events: float | None = Field(None, ge=0, description="Events observed; with `of`, the uncertainty is Beta(0.5+events, 0.5+of-events).")
+    events: float | None = Field(
+        None, ge=0, description="Events observed; with `of`, the uncertainty is Beta(0.5+events, 0.5+of-events)."
+    )
     of: float | None = Field(None, gt=0, description="Patients or lots observed.")
-    relative_sd: float | None = Field(None, gt=0, le=5, description="Standard deviation of the uncertainty over the value.")
+    relative_sd: float | None = Field(
+        None, gt=0, le=5, description="Standard deviation of the uncertainty over the value."
+    )
     spread_reason: str | None = Field(None, description="Why the uncertainty is as wide as stated.")
-    certain: str | None = Field(None, min_length=3, description="Why the number is held fixed in the uncertainty analysis.")
-    same_as: str | None = Field(None, description="Field path of the number that this one repeats, value and draw alike.")
+    certain: str | None = Field(
+        None, min_length=3, description="Why the number is held fixed in the uncertainty analysis."
+    )
+    same_as: str | None = Field(
+        None, description="Field path of the number that this one repeats, value and draw alike."
+    )
     note: str | None = None
 
     _quantity: Quantity = PrivateAttr()
@@ -165,7 +173,7 @@ class Number(Frozen):
         for origin in ("assumed", "estimated", "elicited"):
             text = getattr(self, origin)
             if text is not None:
-                return Provenance(origin, text)  # type: ignore[arg-type]
+                return Provenance(origin, text)
         raise InputError("a number needs an origin")
 
     def _uncertainty(self, row: EvidenceRow | None, value: float, factor: float) -> Uncertainty | None:
@@ -176,7 +184,9 @@ class Number(Frozen):
             self.certain is not None,
         ]
         if sum(stated) > 1:
-            raise InputError("state the uncertainty once", allowed="events and of, or low and high, or relative_sd, or certain")
+            raise InputError(
+                "state the uncertainty once", allowed="events and of, or low and high, or relative_sd, or certain"
+            )
         if self.certain is not None:
             return None
         if self.events is not None or self.of is not None:
@@ -213,7 +223,9 @@ class Number(Frozen):
         if events is None or of is None:
             raise InputError("events and of belong together", found={"events": events, "of": of})
         if abs(events / of - value) > 0.02 + 0.5 / of:
-            raise InputError("value and events/of disagree", found=value, allowed=f"{events / of:.4g} from {events:g}/{of:g}")
+            raise InputError(
+                "value and events/of disagree", found=value, allowed=f"{events / of:.4g} from {events:g}/{of:g}"
+            )
         return Uncertainty(from_events(events, of), f"Beta from {events:g} of {of:g} (Jeffreys prior)")
 
     def _from_interval(self, kind: str, value: float, low: float, high: float) -> Uncertainty:
@@ -247,7 +259,9 @@ class Number(Frozen):
         if value == 0.0:
             raise InputError("a relative sd needs a value other than zero", found=value)
         kind = "normal" if self.minimum < 0 else "beta" if self.maximum == 1.0 else "lognormal"
-        return Uncertainty(from_mean_sd(kind, value, sd), f"relative sd {sd / abs(value):.2g} ({self.spread_reason or 'stated'})")
+        return Uncertainty(
+            from_mean_sd(kind, value, sd), f"relative sd {sd / abs(value):.2g} ({self.spread_reason or 'stated'})"
+        )
 
 
 def _constant(value: float) -> Distribution:
@@ -376,8 +390,12 @@ class Variable(Number):
     law: LawName = Field("constant", description="Law between entities.")
     centre: Literal["mean", "median"] = Field("mean", description="Whether the value is the mean or the median.")
     cv: float | None = Field(None, gt=0, le=10, description="Coefficient of variation between entities.")
-    quartiles: tuple[float, float] | None = Field(None, description="25th and 75th percentile between entities, in `unit`.")
-    bounds: tuple[float, float] | None = Field(None, description="Smallest and largest value between entities, in `unit`.")
+    quartiles: tuple[float, float] | None = Field(
+        None, description="25th and 75th percentile between entities, in `unit`."
+    )
+    bounds: tuple[float, float] | None = Field(
+        None, description="Smallest and largest value between entities, in `unit`."
+    )
 
     _unit_law: Distribution = PrivateAttr()
 
@@ -446,7 +464,9 @@ class Variable(Number):
         if quartiles is None and row is not None and row.interval == "interquartile_range":
             quartiles = (float(row.low or 0.0), float(row.high or 0.0))
         if quartiles is None:
-            raise InputError(f"law {self.law} needs its spread between entities", allowed="cv, quartiles, or a row with quartiles")
+            raise InputError(
+                f"law {self.law} needs its spread between entities", allowed="cv, quartiles, or a row with quartiles"
+            )
         return from_median_iqr(self.law, 1.0, quartiles[0] * factor / centre, quartiles[1] * factor / centre)
 
 

@@ -75,8 +75,12 @@ class Population(Frozen):
     minimum_age: float = Field(18, ge=0, le=120)
     maximum_age: float = Field(90, ge=0, le=120)
     female: Probability
-    health_states: dict[str, HealthState] = Field(min_length=1, description="In order; the first is the state at referral.")
-    frailty_sd: LogOdds = Field(description="Sd, on the log-hazard scale, of the frailty that patients carry through every clock.")
+    health_states: dict[str, HealthState] = Field(
+        min_length=1, description="In order; the first is the state at referral."
+    )
+    frailty_sd: LogOdds = Field(
+        description="Sd, on the log-hazard scale, of the frailty that patients carry through every clock."
+    )
     background_mortality: BackgroundMortality
     other_care: OtherCare
     utility_by_age: UtilityByAge
@@ -90,7 +94,9 @@ class Population(Frozen):
             if state.worsens_to is None:
                 continue
             if state.worsens_to not in names:
-                raise ValueError(f"health_states.{name}.worsens_to: unknown state {state.worsens_to!r}; allowed: {', '.join(names)}")
+                raise ValueError(
+                    f"health_states.{name}.worsens_to: unknown state {state.worsens_to!r}; allowed: {', '.join(names)}"
+                )
             if names.index(state.worsens_to) <= names.index(name):
                 raise ValueError(f"health_states.{name}.worsens_to: must be a later state than {name!r}")
         if self.minimum_age >= self.maximum_age:

@@ -50,4 +50,3 @@ class SurvivalLaw(Frozen):
                 uncured = 0.5 * math.erfc(math.log(ratio) / shape / math.sqrt(2.0)) if ratio > 0 else 1.0
         cured = 0.0 if self.cured is None else self.cured.x
         return cured + (1.0 - cured) * uncured
-

@@ -41,7 +41,17 @@ def build_model(scenario: Scenario, arm_name: str, window: Window, extra_wait_da
     model = FlowModel(f"{scenario.name} / {arm_name}")
     for name in ("region", "hospital", "frailty", "starting_material"):
         model.attribute(name)
-    for name in ("worsened", "out_of_specification", "expressed", "will_bridge", "bridging", "courses", "lot_effect", "site", "lot"):
+    for name in (
+        "worsened",
+        "out_of_specification",
+        "expressed",
+        "will_bridge",
+        "bridging",
+        "courses",
+        "lot_effect",
+        "site",
+        "lot",
+    ):
         model.attribute(name)
     _clocks(model, scenario)
     steps = _care_pathway(scenario, arm.modality, extra_wait_days)
@@ -63,7 +73,12 @@ def _clocks(model: FlowModel, scenario: Scenario) -> None:
     states = population.health_states
     model.health_states(*states)
     frail = {"frailty": 1.0}
-    model.clock("death while waiting", s.End(t.DIED), hazard_per_day={k: v.death.x for k, v in states.items()}, log_effects=frail)
+    model.clock(
+        "death while waiting",
+        s.End(t.DIED),
+        hazard_per_day={k: v.death.x for k, v in states.items()},
+        log_effects=frail,
+    )
     model.clock(
         "becoming ineligible",
         s.End(t.INELIGIBLE),
@@ -106,7 +121,9 @@ def _beds(model: FlowModel, scenario: Scenario) -> None:
     _per_hospital(model, scenario, "infusion bed", beds)
 
 
-def _per_hospital(model: FlowModel, scenario: Scenario, group: str, capacity: int, calendar: Calendar | None = None) -> None:
+def _per_hospital(
+    model: FlowModel, scenario: Scenario, group: str, capacity: int, calendar: Calendar | None = None
+) -> None:
     names = []
     for region_name, region in scenario.population.regions.items():
         for number in range(region.hospitals):
@@ -151,10 +168,11 @@ def _to_infusion(scenario: Scenario, arm: AutologousArm | AllogeneicArm | InVivo
 
 def _calendar(site: Site) -> Calendar | None:
     open_days = [i for i, day in enumerate(WEEKDAYS) if day not in site.closed_to_starts]
-    outages = ()
+    outages: tuple[tuple[float, ...], ...] = ()
     if site.yearly_shutdown_days:
         outages = tuple(
-            (year * 365.0 + SHUTDOWN_STARTS, year * 365.0 + SHUTDOWN_STARTS + site.yearly_shutdown_days) for year in range(12)
+            (year * 365.0 + SHUTDOWN_STARTS, year * 365.0 + SHUTDOWN_STARTS + site.yearly_shutdown_days)
+            for year in range(12)
         )
     if len(open_days) == 7:
         return Calendar(outages=outages) if outages else None
@@ -333,7 +351,10 @@ def _later_doses(arm: InVivoArm) -> list[s.Step]:
     steps: list[s.Step] = []
     for number in range(2, arm.doses_per_course + 1):
         assert arm.dose_interval is not None
-        steps += [s.Delay(f"interval to dose {number}", Constant(arm.dose_interval.x)), s.Mark(t.REDOSING_VISIT, log=True)]
+        steps += [
+            s.Delay(f"interval to dose {number}", Constant(arm.dose_interval.x)),
+            s.Mark(t.REDOSING_VISIT, log=True),
+        ]
     return steps
 
 

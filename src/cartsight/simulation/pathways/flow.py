@@ -61,7 +61,7 @@ def run_flow(
     compiled = compile_model(build_model(scenario, arm_name, window, extra_wait_days), check=False)
     result = simulate_patients(scenario, compiled, everyone, seed, window)
     arm = scenario.arms[arm_name]
-    plant = None if arm.modality == "other_care" else _plant(scenario, arm, result, window)  # type: ignore[arg-type]
+    plant = None if arm.modality == "other_care" else _plant(scenario, arm, result, window)
     return ArmFlow(_trajectories(everyone, result, arm.modality), plant)
 
 
@@ -94,10 +94,7 @@ def _trajectories(everyone: t.Patients, result: FlowResult, modality: str) -> t.
     counted = everyone.rows(rows)
     flow = result.patients
     start = counted.referral_day
-    day = {
-        name: flow.mark_values[rows, column] - start
-        for column, (name, _) in enumerate(flow.mark_names)
-    }
+    day = {name: flow.mark_values[rows, column] - start for column, (name, _) in enumerate(flow.mark_names)}
     infusion = day.get(t.INFUSION)
     end_day = flow.end_time[rows] - start
     if infusion is not None:

@@ -46,7 +46,9 @@ def check_arm(scenario: Scenario, arm_name: str) -> ArmLoad:
         return ArmLoad({}, ())
     unlimited = _unlimited(model)
     patients = generate_patients(scenario, scenario.analysis.seed, window)
-    result = simulate_patients(scenario, compile_model(unlimited, check=False), patients, scenario.analysis.seed, window)
+    result = simulate_patients(
+        scenario, compile_model(unlimited, check=False), patients, scenario.analysis.seed, window
+    )
     offered = _offered(model, result)
     warnings = []
     for pool, load in sorted(offered.items(), key=lambda item: -item[1]):
@@ -61,7 +63,9 @@ def check_arm(scenario: Scenario, arm_name: str) -> ArmLoad:
                 )
             warnings.append(text + "; patients leave it by infusion, death or becoming ineligible")
         elif load >= BUSY:
-            warnings.append(f"{pool}: offered load {load:.2f}: this resource binds, and small changes move the wait much")
+            warnings.append(
+                f"{pool}: offered load {load:.2f}: this resource binds, and small changes move the wait much"
+            )
     return ArmLoad(offered, tuple(warnings))
 
 
@@ -79,7 +83,12 @@ def _offered(model: FlowModel, result: FlowResult) -> dict[str, float]:
     A closed day stops new starts and not the runs in progress, so that it is no loss of capacity here; the simulation
     itself shows what it costs.
     """
-    shared = {name for group in model.groups.values() if group.rule not in ("fixed", "by_attribute") for name in group.candidates}
+    shared = {
+        name
+        for group in model.groups.values()
+        if group.rule not in ("fixed", "by_attribute")
+        for name in group.candidates
+    }
     days = result.window[1] - result.window[0]
     work: dict[str, float] = {}
     capacity: dict[str, float] = {}
