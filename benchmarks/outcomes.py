@@ -18,7 +18,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import trajectory_builder as tb
-from plain_patient import follow
 from scenario_builder import build
 
 from cartsight.economics.pricing import cost_ledger, price_patients
@@ -41,9 +40,7 @@ def main(patients: int) -> None:
     """Print the times."""
     scenario = build()
     print(f"{patients} patients, one arm, one parameter draw; best and median of {REPEATS} runs, ms")
-    print(
-        f"{'arm':12s} {'outcomes':>15s} {'pricing':>15s} {'us/patient':>11s} {'draws anew':>11s} {'ratio':>6s}"
-    )
+    print(f"{'arm':12s} {'outcomes':>15s} {'pricing':>15s} {'us/patient':>11s} {'fresh draws':>11s} ratio")
     for arm in scenario.arms:
         flow = tb.trajectories(patients, modality=arm)
         draws = PatientDraws(flow.patients, 1)
@@ -61,17 +58,6 @@ def main(patients: int) -> None:
     outcomes = simulate_outcomes(flow, scenario, "autologous", 1, draws=draws)
     ledger = milliseconds(lambda: cost_ledger(flow, outcomes, scenario, "autologous"))[0]
     print(f"dated cost ledger of the autologous arm, on request only: {ledger:.1f} ms")
-    few = range(min(20, patients))
-    start = time.perf_counter()
-    for row in few:
-        follow(row, flow, scenario, "autologous", 1)
-    plain = 1e6 * (time.perf_counter() - start) / len(few)
-    kept = milliseconds(lambda: simulate_outcomes(flow, scenario, "autologous", 1, draws=draws))
-    price = milliseconds(lambda: price_patients(flow, outcomes, scenario, "autologous"))
-    ours = 1e3 * (kept[0] + price[0]) / patients
-    print(
-        f"the same rules in plain Python (tests/plain_patient.py): {plain:.0f} us/patient, {plain / ours:.0f} times ours"
-    )
 
 
 if __name__ == "__main__":

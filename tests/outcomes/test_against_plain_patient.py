@@ -32,8 +32,6 @@ def test_every_patient_agrees(arm: str, horizon: float) -> None:
     # Bisection leaves about 1e-13 of a date; integrals of 24 points more on long stays.
     np.testing.assert_allclose(result.death_day, [p.death for p in plain], rtol=1e-9)
     np.testing.assert_allclose(result.life_years, [p.life_years for p in plain], rtol=1e-9)
-    np.testing.assert_allclose(
-        result.qalys_discounted, [p.qalys_discounted for p in plain], rtol=1e-9, atol=1e-12
-    )
+    np.testing.assert_allclose(result.qalys_discounted, [p.qalys_discounted for p in plain], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(costs.total, [p.cost for p in plain], rtol=1e-9)
     np.testing.assert_allclose(costs.total_discounted, [p.cost_discounted for p in plain], rtol=1e-9)

@@ -23,9 +23,7 @@ def test_agrees_with_the_life_table_patient_by_patient() -> None:
     people = tb.patients(2000)
     draws = PatientDraws(people, 3)
     ours = natural_death_day(people, draws, US, 1.7, np.zeros(2000)) / 365.25
-    theirs = life_table("us", 2019).sample_death_time(
-        draws.uniform("background death"), people.age, people.female, 1.7
-    )
+    theirs = life_table("us", 2019).sample_death_time(draws.uniform("background death"), people.age, people.female, 1.7)
     assert ours == pytest.approx(theirs, abs=1e-9)
 
 

@@ -10,6 +10,7 @@ import trajectory_builder as tb
 from scenario_builder import build
 
 from cartsight.core.errors import InputError
+from cartsight.evidence.survival.competing_events import aalen_johansen
 from cartsight.outcomes import (
     access_metrics,
     cumulative_incidence,
@@ -34,9 +35,7 @@ def test_overall_survival_counts_the_living_on_both_clocks() -> None:
     since = (r.death_day - r.infusion_day)[r.infused]
     assert infused.share == pytest.approx([np.mean(since > m * MONTH) for m in at])
     assert referral.patients == 800 and infused.patients == int(r.infused.sum())
-    assert referral.standard_error[2] == pytest.approx(
-        math.sqrt(referral.share[2] * (1 - referral.share[2]) / 800)
-    )
+    assert referral.standard_error[2] == pytest.approx(math.sqrt(referral.share[2] * (1 - referral.share[2]) / 800))
 
 
 def test_progression_free_is_below_overall_and_event_free_below_both_parts() -> None:
@@ -90,9 +89,7 @@ def test_access_metrics_by_hand() -> None:
     collected = np.isfinite(flow.day[t.LEUKAPHERESIS])
     assert (a.referred, a.infused, a.collected) == (1000, int(infused.sum()), int(collected.sum()))
     assert a.share_infused_of_collected == pytest.approx(infused.sum() / collected.sum())
-    assert a.vein_to_vein_days.median == pytest.approx(
-        np.median((flow.end_day - flow.day[t.LEUKAPHERESIS])[infused])
-    )
+    assert a.vein_to_vein_days.median == pytest.approx(np.median((flow.end_day - flow.day[t.LEUKAPHERESIS])[infused]))
     assert a.brain_to_vein_days.median == pytest.approx(
         np.median((flow.end_day - flow.day["step: eligibility"])[infused])
     )
@@ -106,11 +103,7 @@ def test_access_without_infusions_or_collections() -> None:
     a = access_metrics(tb.trajectories(50, modality="other_care"))
     assert a.infused == 0 and math.isnan(a.share_infused_of_collected) and a.vein_to_vein_days.patients == 0
     stock = access_metrics(tb.trajectories(50, modality="allogeneic"))
-    assert (
-        stock.collected == 0
-        and stock.vein_to_vein_days.patients == 0
-        and stock.brain_to_vein_days.patients > 0
-    )
+    assert stock.collected == 0 and stock.vein_to_vein_days.patients == 0 and stock.brain_to_vein_days.patients > 0
 
 
 def test_access_bad_input() -> None:
@@ -126,3 +119,14 @@ def test_access_bad_input() -> None:
 def test_spread_leaves_out_nan() -> None:
     s = spread(np.array([1.0, 2.0, np.nan, 3.0]))
     assert (s.patients, s.median, s.mean) == (3, 2.0, 2.0)
+
+
+def test_cumulative_incidence_is_the_aalen_johansen_estimate() -> None:
+    flow = tb.trajectories(400)
+    died = flow.has_status(t.DIED)
+    code = np.where(flow.infused, 1, np.where(died, 2, 3))
+    days = np.array([10.0, 40.0, 80.0])
+    ours = cumulative_incidence(flow, days)
+    estimates = aalen_johansen(flow.end_day, code)
+    for estimate, incidence in zip(estimates, (ours.infused, ours.died_waiting, ours.left), strict=True):
+        assert incidence == pytest.approx(estimate.incidence_at(days), abs=1e-12)

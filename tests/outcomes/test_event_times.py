@@ -52,9 +52,7 @@ def test_hazard_ratio_is_a_power_of_survival(name: str, shape: float | None, cur
     survival = np.array([0.95, 0.7, 0.4])
     times = event_times(one, -np.log(survival), np.array([1.7, 1.7, 1.7]))
     known = np.isfinite(times)
-    assert np.array([one.survival(t) for t in times])[known] ** 1.7 == pytest.approx(
-        survival[known], rel=1e-9
-    )
+    assert np.array([one.survival(t) for t in times])[known] ** 1.7 == pytest.approx(survival[known], rel=1e-9)
 
 
 def test_hazard_ratio_zero_means_never() -> None:

@@ -24,9 +24,7 @@ def by_age(b0: float = 0.9508566, b1: float = -0.0002587, b2: float = -0.0000332
 def test_against_adaptive_quadrature(rate: float, age: float) -> None:
     adjustment = AgeAdjustment.of(by_age(), np.array([age]))
     for years in (0.02, 3.0, 45.0):
-        exact, _ = quad(
-            lambda t: by_age().multiplier(age, age + t) * (1 + rate) ** -t, 0.0, years, epsabs=1e-13
-        )
+        exact, _ = quad(lambda t: by_age().multiplier(age, age + t) * (1 + rate) ** -t, 0.0, years, epsabs=1e-13)
         ours = adjustment.weighted_years(np.array([years * 365.25]), rate)[0]
         assert ours == pytest.approx(exact, rel=2e-11, abs=1e-11)
 

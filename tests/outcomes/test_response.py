@@ -51,9 +51,7 @@ def test_no_expression_means_no_response() -> None:
     assert not np.any(result.aplasia[~flow.expressed])
 
 
-@pytest.mark.parametrize(
-    ("odds_ratio", "share", "expected"), [(0.0, 1.0, 0.0), (0.5, 1.0, 1.0), (0.5, 0.0, 0.0)]
-)
+@pytest.mark.parametrize(("odds_ratio", "share", "expected"), [(0.0, 1.0, 0.0), (0.5, 1.0, 1.0), (0.5, 0.0, 0.0)])
 def test_certain_shares_and_an_odds_ratio_of_zero(odds_ratio: float, share: float, expected: float) -> None:
     efficacy = {
         "complete_response": probability(share),

@@ -140,9 +140,7 @@ def test_qalys_of_one_stay_by_hand() -> None:
         analysis={"discount_rate_effects": 0.0},
         arms={
             "autologous": {
-                "toxicity": {
-                    "events": dict.fromkeys(("CRS grade 3+", "ICANS grade 3+", "prolonged cytopenia"), never)
-                }
+                "toxicity": {"events": dict.fromkeys(("CRS grade 3+", "ICANS grade 3+", "prolonged cytopenia"), never)}
             }
         },
     )
@@ -171,11 +169,7 @@ def test_adverse_events_cost_utility_while_they_last() -> None:
     flow = tb.trajectories(2000)
     before = simulate_outcomes(flow, base, "autologous", 1)
     after = simulate_outcomes(flow, with_event, "autologous", 1)
-    fresh = (
-        after.infused
-        & ~before.adverse_events["CRS grade 3+"]
-        & (after.survival_days > after.infusion_day + 37.0)
-    )
+    fresh = after.infused & ~before.adverse_events["CRS grade 3+"] & (after.survival_days > after.infusion_day + 37.0)
     assert before.qalys[fresh] - after.qalys[fresh] == pytest.approx(0.04)
     assert np.array_equal(before.life_years, after.life_years)
     assert np.array_equal(before.qalys[~before.infused], after.qalys[~before.infused])

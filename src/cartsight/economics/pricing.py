@@ -8,7 +8,7 @@ referral. Nothing after a patient's death or the horizon is charged.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,20 +152,19 @@ def price_patients(
     rate = scenario.analysis.discount_rate_costs
     delta = math.log1p(rate) / DAYS_PER_YEAR
     n, k = len(outcomes), len(CATEGORIES)
-    amount, discounted = np.zeros((k, n)), np.zeros((k, n))
-    for item in payments:
-        code = _CODE[item.category]
-        amount[code] += item.amount * np.bincount(item.patient, minlength=n)
-        discounted[code] += item.amount * np.bincount(
-            item.patient, weights=np.exp(-delta * item.day), minlength=n
-        )
-    for stay in stays:
-        code = _CODE[stay.category]
-        length = stay.end - stay.start
-        weighted = _discounted_days(stay.start, length, delta)
-        amount[code] += stay.per_day * np.bincount(stay.patient, weights=length, minlength=n)
-        discounted[code] += stay.per_day * np.bincount(stay.patient, weights=weighted, minlength=n)
-    return PatientCosts(CATEGORIES, amount, discounted)
+    # One sum over (category, patient) for all payments and one for all stays: few passes over few arrays.
+    cell, sizes = _cells(payments, n)
+    paid = np.repeat([item.amount for item in payments], sizes)
+    day = np.concatenate([item.day for item in payments])
+    amount = _sums(cell, paid, k * n)
+    discounted = _sums(cell, paid * np.exp(-delta * day), k * n)
+    cell, sizes = _cells(stays, n)
+    per_day = np.repeat([stay.per_day for stay in stays], sizes)
+    start = np.concatenate([stay.start for stay in stays])
+    length = np.concatenate([stay.end for stay in stays]) - start
+    amount += _sums(cell, per_day * length, k * n)
+    discounted += _sums(cell, per_day * _discounted_days(start, length, delta), k * n)
+    return PatientCosts(CATEGORIES, amount.reshape(k, n), discounted.reshape(k, n))
 
 
 def cost_ledger(
@@ -209,6 +208,17 @@ def cost_ledger(
     )
 
 
+def _cells(items: Sequence[_Payments | _Stays], n: int) -> tuple[Int, list[int]]:
+    """Return the place of every row in a flat table of shape (categories, n), and the rows of each item."""
+    sizes = [item.patient.size for item in items]
+    first = np.repeat([_CODE[item.category] * n for item in items], sizes)
+    return first + np.concatenate([item.patient for item in items]), sizes
+
+
+def _sums(cell: Int, weights: Float, size: int) -> Float:
+    return np.asarray(np.bincount(cell, weights=weights, minlength=size), dtype=np.float64)
+
+
 def _codes(category: str, patient: Int) -> Int:
     return np.full(patient.shape, _CODE[category], dtype=np.int64)
 
@@ -248,9 +258,7 @@ def _items(
             hint=nearest(arm_name, scenario.arms),
         )
     if len(trajectories) != len(outcomes):
-        raise InputError(
-            "trajectories and outcomes count different patients", found=(len(trajectories), len(outcomes))
-        )
+        raise InputError("trajectories and outcomes count different patients", found=(len(trajectories), len(outcomes)))
     if outcomes.arm_name != arm_name:
         raise InputError("these outcomes belong to another arm", found=outcomes.arm_name, allowed=arm_name)
     arm = scenario.arms[arm_name]
@@ -262,9 +270,7 @@ def _items(
         who = _never_infused_alive(outcomes)
         payments.append(_Payments("other care", who, outcomes.exit_day[who], elsewhere.x))
     dead = np.flatnonzero(outcomes.dead)
-    end_of_life = (
-        arm.end_of_life_cost.x if isinstance(arm, OtherCareArm) else arm.long_term.end_of_life_cost.x
-    )
+    end_of_life = arm.end_of_life_cost.x if isinstance(arm, OtherCareArm) else arm.long_term.end_of_life_cost.x
     payments.append(_Payments("end of life", dead, outcomes.death_day[dead], end_of_life))
     if product is not None:
         unit_cost = _product_unit_cost(scenario, product, cost_per_infused)
@@ -398,9 +404,7 @@ def _after_treatment(outcomes: Outcomes, arm: ProductArm) -> Iterator[_Stays]:
     per_day = aplasia.immunoglobulin_cost_per_month.x / DAYS_PER_MONTH
     first = np.flatnonzero(outcomes.aplasia & (outcomes.infusion_day < survival))
     start = outcomes.infusion_day[first]
-    yield _Stays(
-        "immunoglobulin", first, start, np.minimum(start + aplasia.lasts.x, survival[first]), per_day
-    )
+    yield _Stays("immunoglobulin", first, start, np.minimum(start + aplasia.lasts.x, survival[first]), per_day)
     second = np.flatnonzero(outcomes.aplasia_second_course)
     if second.size:
         # Aplasia of the first course may not have ended at the second; nobody gets immunoglobulin twice.
