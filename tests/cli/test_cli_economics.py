@@ -46,9 +46,7 @@ def draws_files(folder: Path, draws: int = 200) -> tuple[str, str]:
         lines.append(f"{i},old,{100_000 + generator.normal():.4f},{2.0}")
         lines.append(f"{i},new,{220_000 + generator.normal():.4f},{3.5 + x[i]:.6f}")
         parameters.append(f"{i}.0,{x[i]},{generator.normal()},1")
-    return write(folder, "draws.csv", "\n".join(lines)), write(
-        folder, "parameters.csv", "\n".join(parameters)
-    )
+    return write(folder, "draws.csv", "\n".join(lines)), write(folder, "parameters.csv", "\n".join(parameters))
 
 
 def test_frontier_json(tmp_path: Path) -> None:
@@ -78,9 +76,7 @@ def test_frontier_json(tmp_path: Path) -> None:
 
 
 def test_frontier_table_fits_a_terminal(tmp_path: Path) -> None:
-    result = RUNNER.invoke(
-        app, ["economics", "frontier", write(tmp_path, "f.csv", HERC)], catch_exceptions=False
-    )
+    result = RUNNER.invoke(app, ["economics", "frontier", write(tmp_path, "f.csv", HERC)], catch_exceptions=False)
     assert result.exit_code == 0
     assert "12,500" in result.stdout and "extended" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 100
@@ -94,9 +90,7 @@ def test_semicolons_other_names_and_byte_order_mark(tmp_path: Path) -> None:
 
 def test_uncertainty_json(tmp_path: Path) -> None:
     draws, parameters = draws_files(tmp_path)
-    out = run_json(
-        "uncertainty", draws, "--parameters", parameters, "--wtp", "0:300000:5000", "--incidence", "100"
-    )
+    out = run_json("uncertainty", draws, "--parameters", parameters, "--wtp", "0:300000:5000", "--incidence", "100")
     assert set(out) >= {"means", "frontier", "ceac", "ceaf", "evpi", "expected_loss", "evppi"}
     grid = [5000.0 * k for k in range(61)]
     for key in ("ceac", "ceaf", "evpi", "expected_loss"):
@@ -123,13 +117,9 @@ def test_uncertainty_json(tmp_path: Path) -> None:
 def test_uncertainty_without_parameters_and_with_groups(tmp_path: Path) -> None:
     draws, parameters = draws_files(tmp_path)
     assert run_json("uncertainty", draws, "--wtp", "50000")["evppi"] == {}
-    out = run_json(
-        "uncertainty", draws, "--parameters", parameters, "--group", "gain+noise", "--wtp", "0,80000"
-    )
+    out = run_json("uncertainty", draws, "--parameters", parameters, "--group", "gain+noise", "--wtp", "0,80000")
     assert set(out["evppi"]) == {"gain", "noise", "fixed", "gain+noise"}
-    table = RUNNER.invoke(
-        app, ["economics", "uncertainty", draws, "--parameters", parameters], catch_exceptions=False
-    )
+    table = RUNNER.invoke(app, ["economics", "uncertainty", draws, "--parameters", parameters], catch_exceptions=False)
     assert table.exit_code == 0
     assert "EVPPI" in table.stdout
     assert max(map(len, table.stdout.splitlines())) <= 100
@@ -157,9 +147,7 @@ def test_consistency_json(tmp_path: Path) -> None:
     assert good["rounding_interval"][0] < 45_871 < good["rounding_interval"][1]
     assert rows["Furzer", "CAR-T"]["flagged"] is True
     assert [(row["study"], row["line"]) for row in out["flagged"]] == [("Furzer", 4)]
-    plain = RUNNER.invoke(
-        app, ["economics", "consistency", write(tmp_path, "c.csv", text)], catch_exceptions=False
-    )
+    plain = RUNNER.invoke(app, ["economics", "consistency", write(tmp_path, "c.csv", text)], catch_exceptions=False)
     assert "FLAGGED" in plain.stdout
 
 

@@ -27,9 +27,7 @@ def test_running_mean_ends_at_the_mean_of_all_draws() -> None:
 def test_a_clear_decision_and_a_tossed_one() -> None:
     generator = np.random.default_rng(4)
     costs = np.zeros((2000, 2))
-    clear = decision_convergence(
-        costs, np.column_stack([np.zeros(2000), 1.0 + generator.normal(size=2000)]), 1.0
-    )
+    clear = decision_convergence(costs, np.column_stack([np.zeros(2000), 1.0 + generator.normal(size=2000)]), 1.0)
     assert clear.best[-1] == 1
     assert clear.chance_of_wrong_arm < 1e-6
     assert clear.probability_best[-1].sum() == pytest.approx(1.0)

@@ -80,9 +80,7 @@ def test_same_patients_in_every_draw_need_the_crossed_split() -> None:
     assert np.mean(nested_estimates) < -0.2
     assert np.mean([split.between_patients_variance for split in crossed]) == pytest.approx(10.0, rel=0.06)
     expected_error = 0.05 / 30 + 9.0 / 25 + 1.0 / (30 * 25)
-    assert np.mean([split.monte_carlo_variance for split in crossed]) == pytest.approx(
-        expected_error, rel=0.06
-    )
+    assert np.mean([split.monte_carlo_variance for split in crossed]) == pytest.approx(expected_error, rel=0.06)
     assert np.var([split.mean for split in crossed], ddof=1) == pytest.approx(expected_error, rel=0.3)
     covered = np.mean([split.between_draws_low <= 0.05 <= split.between_draws_high for split in crossed])
     assert 0.90 <= covered <= 0.99
@@ -92,9 +90,7 @@ def test_unequal_patients_per_draw() -> None:
     generator = np.random.default_rng(8)
     sizes = generator.integers(5, 60, 3000)
     centres = 2.0 + generator.standard_normal(3000)
-    groups = [
-        centre + 3.0 * generator.standard_normal(size) for centre, size in zip(centres, sizes, strict=True)
-    ]
+    groups = [centre + 3.0 * generator.standard_normal(size) for centre, size in zip(centres, sizes, strict=True)]
     split = split_variance_of_means([g.mean() for g in groups], [g.var(ddof=1) for g in groups], sizes)
     assert split.between_draws_variance == pytest.approx(1.0, rel=0.15)
     assert split.between_patients_variance == pytest.approx(9.0, rel=0.03)

@@ -22,18 +22,14 @@ from cartsight.economics import (
 
 def test_annual_compounding_and_its_continuous_equivalent() -> None:
     assert discount_factor(1.0, 0.03) == pytest.approx(1 / 1.03, rel=1e-15)
-    assert discount_factor([0.0, 2.0, 10.5], 0.035) == pytest.approx(
-        [1.0, 1.035**-2, 1.035**-10.5], rel=1e-14
-    )
+    assert discount_factor([0.0, 2.0, 10.5], 0.035) == pytest.approx([1.0, 1.035**-2, 1.035**-10.5], rel=1e-14)
     assert math.exp(-float(continuous_rate(0.03)) * 7.0) == pytest.approx(1.03**-7, rel=1e-14)
     assert present_value([100.0, 100.0], [0.0, 1.0], 0.25) == pytest.approx([100.0, 80.0])
 
 
 @pytest.mark.parametrize("rate", [0.0, 1e-14, 1e-9, 1e-4, 0.015, 0.035, 0.12, 1.0, -0.02])
 @pytest.mark.parametrize(("start", "end", "first", "last"), [(0.0, 1.0, 0.8, 0.8), (0.5, 40.0, 0.9, 0.3)])
-def test_integral_agrees_with_quadrature(
-    rate: float, start: float, end: float, first: float, last: float
-) -> None:
+def test_integral_agrees_with_quadrature(rate: float, start: float, end: float, first: float, last: float) -> None:
     def integrand(t: float) -> float:
         return float((first + (last - first) * (t - start) / (end - start)) * (1.0 + rate) ** -t)
 

@@ -11,9 +11,7 @@ from cartsight.economics import FrontierRow, Quadrant, cost_effectiveness_fronti
 
 
 def statuses(names: str, costs: list[float], effects: list[float]) -> dict[str, str]:
-    return {
-        row.strategy: row.status.value for row in cost_effectiveness_frontier(list(names), costs, effects)
-    }
+    return {row.strategy: row.status.value for row in cost_effectiveness_frontier(list(names), costs, effects)}
 
 
 def test_equal_strategies_keep_the_first() -> None:
@@ -33,9 +31,7 @@ def test_three_on_one_line_all_stay() -> None:
 
 
 def test_a_cost_saving_and_better_strategy_leaves_one_on_the_frontier() -> None:
-    rows = {
-        row.strategy: row for row in cost_effectiveness_frontier(["old", "new"], [500.0, -100.0], [0.2, 0.4])
-    }
+    rows = {row.strategy: row for row in cost_effectiveness_frontier(["old", "new"], [500.0, -100.0], [0.2, 0.4])}
     assert rows["new"].status.value == "reference"
     assert rows["old"].status.value == "dominated"
     assert rows["old"].dominated_by == ("new",)
@@ -44,9 +40,7 @@ def test_a_cost_saving_and_better_strategy_leaves_one_on_the_frontier() -> None:
 
 
 def test_negative_effects_are_ordinary_numbers() -> None:
-    rows = {
-        r.strategy: r for r in cost_effectiveness_frontier(["A", "B", "C"], [0, 100, 400], [-3.0, -2.0, -1.0])
-    }
+    rows = {r.strategy: r for r in cost_effectiveness_frontier(["A", "B", "C"], [0, 100, 400], [-3.0, -2.0, -1.0])}
     assert rows["B"].icer == 100.0
     assert rows["C"].icer == 300.0
 
@@ -54,8 +48,7 @@ def test_negative_effects_are_ordinary_numbers() -> None:
 def test_a_strategy_dominated_only_by_one_off_the_frontier() -> None:
     """C is above and left of B alone; B itself is extended-dominated by A and D."""
     rows: dict[str, FrontierRow] = {
-        r.strategy: r
-        for r in cost_effectiveness_frontier(["A", "B", "C", "D"], [0, 90, 95, 100], [0, 1, 0.9, 10])
+        r.strategy: r for r in cost_effectiveness_frontier(["A", "B", "C", "D"], [0, 90, 95, 100], [0, 1, 0.9, 10])
     }
     assert rows["B"].status.value == "extended_dominated"
     assert rows["B"].dominated_by == ("A", "D")
@@ -78,9 +71,7 @@ def test_bad_input(names: list[str], costs: list[float], effects: list[float], m
 
 
 def test_pairwise_quadrants() -> None:
-    rows = pairwise_comparison(
-        ["base", "a", "b", "c", "d", "e"], [0, 1, -1, -1, 1, 0], [0, 1, 1, -1, -1, 0], "base"
-    )
+    rows = pairwise_comparison(["base", "a", "b", "c", "d", "e"], [0, 1, -1, -1, 1, 0], [0, 1, 1, -1, -1, 0], "base")
     assert [row.quadrant for row in rows] == [
         Quadrant.MORE_COSTLY_MORE_EFFECTIVE,
         Quadrant.DOMINANT,

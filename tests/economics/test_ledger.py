@@ -47,9 +47,7 @@ def test_discounting_at_event_dates() -> None:
 
 
 def test_calendar_years_follow_the_calendar() -> None:
-    ledger = CostLedger(
-        np.zeros(3), np.array([0.0, 59.9, 426.0]), np.zeros(3), np.array([1.0, 2.0, 4.0]), ("x",), 1
-    )
+    ledger = CostLedger(np.zeros(3), np.array([0.0, 59.9, 426.0]), np.zeros(3), np.array([1.0, 2.0, 4.0]), ("x",), 1)
     # 2023-11-01 plus 59 days is 30 December; 426 days later is 31 December 2024, because 2024 is a leap year.
     assert ledger.by_calendar_year(dt.date(2023, 11, 1)) == {2023: 3.0, 2024: 4.0}
     gap = CostLedger(np.zeros(2), np.array([0.0, 800.0]), np.zeros(2), np.ones(2), ("x",), 1)

@@ -117,9 +117,7 @@ def test_ledger_sums_to_the_totals(arm: str, rate: float) -> None:
     ledger = cost_ledger(flow, r, scenario, arm)
     assert ledger.categories == CATEGORIES
     assert ledger.by_patient_and_category() == pytest.approx(costs.amount.T, rel=1e-12, abs=1e-7)
-    assert ledger.discounted(rate).by_patient_and_category() == pytest.approx(
-        costs.discounted.T, rel=1e-11, abs=1e-7
-    )
+    assert ledger.discounted(rate).by_patient_and_category() == pytest.approx(costs.discounted.T, rel=1e-11, abs=1e-7)
     assert ledger.time_days.min() >= 0.0
     assert np.all(ledger.time_days <= r.survival_days[ledger.patient] + 1e-6)
 

@@ -48,6 +48,8 @@ def test_ranges_blanks_and_words() -> None:
     number = read_printed_number("37,000–78,000")
     assert number is not None
     assert (number.low, number.high) == (36_500, 78_500)
+    over = read_printed_number("> 150,000")
+    assert over is not None and over.value == 150_000 and over.high == float("inf") and over.low < 150_000
     assert [read_printed_number(text) for text in ("", "–", "NA", "not reported")] == [None] * 4
     assert read_verdict("Dominant") is Verdict.DOMINANT
     assert read_verdict("is dominated by B") is Verdict.DOMINATED
@@ -123,6 +125,13 @@ def test_printed_increments_against_printed_totals(tmp_path: Path) -> None:
         "a,50123,5.00,20456,4.00,39667,1.00,39667\n",
     )
     assert rows[0][1] and "printed difference in cost" in rows[0][2]
+
+
+def test_a_bound_is_consistent_with_everything_beyond_it(tmp_path: Path) -> None:
+    text = "study,strategy,cost,qaly,icer\na,X,400123,2.00,{}\na,Y,100123,1.00,\n"
+    assert not checked(tmp_path, text.format("> 150000"))[0][1]
+    assert checked(tmp_path, text.format("> 350000"))[0][1]
+    assert checked(tmp_path, text.format("<150000"))[0][1]
 
 
 def test_an_unknown_comparator_names_the_line(tmp_path: Path) -> None:

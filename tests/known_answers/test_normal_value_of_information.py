@@ -60,9 +60,7 @@ def test_evppi_of_each_of_three_normal_parameters(mean: float) -> None:
     costs, effects = two_arms(mean + x @ slopes)
     for column, slope in enumerate(slopes):
         result = expected_value_of_partial_perfect_information(costs, effects, x[:, column], [WTP])
-        assert result.value[0] == pytest.approx(
-            unit_normal_loss(mean, slope), abs=4.0 * result.standard_error[0]
-        )
+        assert result.value[0] == pytest.approx(unit_normal_loss(mean, slope), abs=4.0 * result.standard_error[0])
         assert result.standard_error[0] < 50.0
 
 
@@ -82,9 +80,7 @@ def test_evppi_of_correlated_parameters_counts_what_one_tells_about_the_other() 
     second = 0.6 * x[:, 0] + 0.8 * x[:, 1]
     costs, effects = two_arms(500.0 + 2000.0 * x[:, 0] + 1000.0 * second)
     result = expected_value_of_partial_perfect_information(costs, effects, x[:, 0], [WTP])
-    assert result.value[0] == pytest.approx(
-        unit_normal_loss(500.0, 2600.0), abs=4.0 * result.standard_error[0]
-    )
+    assert result.value[0] == pytest.approx(unit_normal_loss(500.0, 2600.0), abs=4.0 * result.standard_error[0])
 
 
 def test_evppi_of_a_product_of_parameters() -> None:
@@ -93,9 +89,7 @@ def test_evppi_of_a_product_of_parameters() -> None:
     a, b = 1.0 + 0.3 * x[:, 0], 8000.0 + 4000.0 * x[:, 1]
     costs, effects = two_arms(a * b - 7000.0 + 3000.0 * x[:, 2])
     alone = expected_value_of_partial_perfect_information(costs, effects, a, [WTP])
-    assert alone.value[0] == pytest.approx(
-        unit_normal_loss(1000.0, 2400.0), abs=4.0 * alone.standard_error[0]
-    )
+    assert alone.value[0] == pytest.approx(unit_normal_loss(1000.0, 2400.0), abs=4.0 * alone.standard_error[0])
     both = expected_value_of_partial_perfect_information(costs, effects, np.column_stack([a, b]), [WTP])
     known = a * b - 7000.0
     truth = float(np.mean(np.maximum(known, 0.0)) - max(np.mean(known), 0.0))
@@ -133,6 +127,4 @@ def test_standard_error_of_evppi_covers_repeated_runs() -> None:
         estimates.append(result.value[0])
         errors.append(result.standard_error[0])
     assert np.mean(errors) == pytest.approx(np.std(estimates, ddof=1), rel=1 / 3)
-    assert np.mean(estimates) == pytest.approx(
-        unit_normal_loss(300.0, 1000.0), abs=4 * np.std(estimates) / 60**0.5
-    )
+    assert np.mean(estimates) == pytest.approx(unit_normal_loss(300.0, 1000.0), abs=4 * np.std(estimates) / 60**0.5)

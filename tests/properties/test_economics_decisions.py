@@ -41,13 +41,9 @@ def test_the_frontier_is_what_some_willingness_to_pay_chooses(table: tuple[list[
     rows = cost_effectiveness_frontier(names, costs, effects)
     kept = [row for row in rows if row.status.value in {"reference", "on_frontier"}]
     thresholds = [0.0] + [row.icer for row in kept if row.icer is not None]
-    thresholds += [
-        0.5 * (a + b) for a, b in zip(thresholds, [*thresholds[1:], thresholds[-1] + 1.0], strict=True)
-    ]
+    thresholds += [0.5 * (a + b) for a, b in zip(thresholds, [*thresholds[1:], thresholds[-1] + 1.0], strict=True)]
     best = net_monetary_benefit(costs, effects, np.array(thresholds)).max(axis=1)
-    reached = net_monetary_benefit(
-        [row.cost for row in kept], [row.effect for row in kept], np.array(thresholds)
-    )
+    reached = net_monetary_benefit([row.cost for row in kept], [row.effect for row in kept], np.array(thresholds))
     assert reached.max(axis=1) == pytest.approx(best, rel=1e-9, abs=1e-9)
     for column in range(len(kept)):
         assert np.any(np.isclose(reached[:, column], best, rtol=1e-9, atol=1e-9))
@@ -75,9 +71,7 @@ def test_shifting_all_costs_or_scaling_keeps_the_statuses(
 ) -> None:
     names, costs, effects = table
     before = {row.strategy: row.status for row in cost_effectiveness_frontier(names, costs, effects)}
-    after = {
-        row.strategy: row.status for row in cost_effectiveness_frontier(names, costs * scale + shift, effects)
-    }
+    after = {row.strategy: row.status for row in cost_effectiveness_frontier(names, costs * scale + shift, effects)}
     assert before == after
 
 
@@ -89,9 +83,7 @@ def draws(draw: st.DrawFn) -> tuple[Float, Float]:
 
 @settings(max_examples=40)
 @given(draws(), st.lists(st.floats(0.0, 100.0), min_size=1, max_size=5))
-def test_probabilities_sum_to_one_and_the_least_loss_is_evpi(
-    table: tuple[Float, Float], wtp: list[float]
-) -> None:
+def test_probabilities_sum_to_one_and_the_least_loss_is_evpi(table: tuple[Float, Float], wtp: list[float]) -> None:
     costs, effects = table
     curve = cost_effectiveness_acceptability_curve(costs, effects, wtp)
     assert curve.probability.sum(axis=1) == pytest.approx(np.ones(len(wtp)))
@@ -133,8 +125,6 @@ def test_partial_information_lies_between_nothing_and_everything(seed: int, size
 def test_at_the_threshold_price_net_benefits_agree(
     cost: float, gain: float, comparator_cost: float, paid: float, wtp: float
 ) -> None:
-    price = float(
-        price_at_threshold(cost, gain, comparator_cost, 0.0, price=1e5, cost_per_unit_of_price=paid, wtp=wtp)
-    )
+    price = float(price_at_threshold(cost, gain, comparator_cost, 0.0, price=1e5, cost_per_unit_of_price=paid, wtp=wtp))
     new_cost = cost + paid * (price - 1e5)
     assert wtp * gain - new_cost == pytest.approx(-comparator_cost, abs=1e-3)

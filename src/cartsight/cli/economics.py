@@ -53,13 +53,9 @@ def parse_willingness_to_pay(text: str) -> list[float]:
     try:
         parts = [float(part) for part in text.split(":" if ":" in text else ",")]
     except ValueError:
-        raise InputError(
-            "cannot read the willingness to pay", field="--wtp", found=text, allowed=allowed
-        ) from None
+        raise InputError("cannot read the willingness to pay", field="--wtp", found=text, allowed=allowed) from None
     if any(not math.isfinite(part) or part < 0.0 for part in parts):
-        raise InputError(
-            "willingness to pay must be finite and at least 0", field="--wtp", found=text, allowed=allowed
-        )
+        raise InputError("willingness to pay must be finite and at least 0", field="--wtp", found=text, allowed=allowed)
     if ":" in text:
         if len(parts) != 3 or parts[2] == 0.0 or parts[1] < parts[0]:
             raise InputError("cannot read the willingness to pay", field="--wtp", found=text, allowed=allowed)
@@ -166,17 +162,13 @@ def _threshold_table(title: str, grid: Sequence[float], rows: Sequence[tuple[str
 
 
 def _parse_groups(texts: Sequence[str]) -> dict[str, list[str]]:
-    return {
-        text.replace(" ", ""): [part.strip() for part in text.split("+") if part.strip()] for text in texts
-    }
+    return {text.replace(" ", ""): [part.strip() for part in text.split("+") if part.strip()] for text in texts}
 
 
 @app.command()
 def uncertainty(
     file: Annotated[Path, typer.Argument(help="CSV with the columns draw, strategy, cost, effect.")],
-    wtp: Annotated[
-        str, typer.Option("--wtp", help="Willingness to pay: start:stop:step, or a,b,c.")
-    ] = "0:300000:5000",
+    wtp: Annotated[str, typer.Option("--wtp", help="Willingness to pay: start:stop:step, or a,b,c.")] = "0:300000:5000",
     parameters: Annotated[
         Path | None,
         typer.Option("--parameters", help="CSV with the column draw and one column per parameter."),
@@ -188,12 +180,8 @@ def uncertainty(
     incidence: Annotated[
         float | None, typer.Option("--incidence", help="New patients a year: adds the population EVPI.")
     ] = None,
-    horizon: Annotated[
-        float, typer.Option("--horizon", help="Years for which the decision stays relevant.")
-    ] = 10.0,
-    discount_rate: Annotated[
-        float, typer.Option("--discount-rate", help="Per year, for the population EVPI.")
-    ] = 0.03,
+    horizon: Annotated[float, typer.Option("--horizon", help="Years for which the decision stays relevant.")] = 10.0,
+    discount_rate: Annotated[float, typer.Option("--discount-rate", help="Per year, for the population EVPI.")] = 0.03,
     as_json: Json = False,
     seed: Seed = None,
     quiet: Quiet = False,
@@ -220,9 +208,7 @@ def uncertainty(
 
     grid = parse_willingness_to_pay(wtp)
     if group and parameters is None:
-        raise InputError(
-            "a group needs a file of parameters", field="--group", hint="Add --parameters FILE.csv"
-        )
+        raise InputError("a group needs a file of parameters", field="--group", hint="Add --parameters FILE.csv")
     results = read_draw_results(file)
     names, costs, effects = results.strategies, results.costs, results.effects
     values = read_draw_parameters(parameters, results.draws) if parameters is not None else {}
@@ -246,16 +232,11 @@ def uncertainty(
     perfect = expected_value_of_perfect_information(costs, effects, grid)
     patients = None
     if incidence is not None:
-        patients = affected_population(
-            incidence_per_year=incidence, horizon_years=horizon, discount_rate=discount_rate
-        )
+        patients = affected_population(incidence_per_year=incidence, horizon_years=horizon, discount_rate=discount_rate)
     summaries = [(summarise_draws(costs[:, a]), summarise_draws(effects[:, a])) for a in range(len(names))]
     if as_json:
         benefit = [
-            [
-                summarise_draws(net_monetary_benefit(costs[:, a], effects[:, a], threshold))
-                for a in range(len(names))
-            ]
+            [summarise_draws(net_monetary_benefit(costs[:, a], effects[:, a], threshold)) for a in range(len(names))]
             for threshold in grid
         ]
         evpi: dict[str, Any] = {"wtp": grid, "value": perfect.value, "standard_error": perfect.standard_error}
@@ -282,9 +263,7 @@ def uncertainty(
                 "net_benefit": {
                     "wtp": grid,
                     **{
-                        field: _per_strategy(
-                            names, np.array([[getattr(b, field) for b in row] for row in benefit])
-                        )
+                        field: _per_strategy(names, np.array([[getattr(b, field) for b in row] for row in benefit]))
                         for field in ("mean", "standard_error", "low", "high")
                     },
                 },
@@ -359,11 +338,7 @@ def uncertainty(
         [(name, [_money(v) for v in loss.loss[:, a]]) for a, name in enumerate(names)]
         + [("EVPI per patient", [_money(v) for v in perfect.value])]
         + [("± MC error", [_money(v) for v in perfect.standard_error])]
-        + (
-            [("EVPI, millions", [f"{v * patients / 1e6:,.1f}" for v in perfect.value])]
-            if patients is not None
-            else []
-        ),
+        + ([("EVPI, millions", [f"{v * patients / 1e6:,.1f}" for v in perfect.value])] if patients is not None else []),
     )
     if information:
         ordered = sorted(information.items(), key=lambda item: -float(item[1].value.max()))
@@ -458,11 +433,7 @@ def consistency(
     console.print(table)
     for row in rows:
         for reason in row.reasons:
-            console.print(
-                f"line {row.line}, {row.study} {row.strategy}: {reason}", markup=False, soft_wrap=True
-            )
+            console.print(f"line {row.line}, {row.study} {row.strategy}: {reason}", markup=False, soft_wrap=True)
         for warning in row.warnings:
-            console.print(
-                f"line {row.line}, {row.study} {row.strategy}: note: {warning}", markup=False, soft_wrap=True
-            )
+            console.print(f"line {row.line}, {row.study} {row.strategy}: note: {warning}", markup=False, soft_wrap=True)
     stderr_console(quiet).print(f"{len(flagged)} of {len(rows)} rows flagged")

@@ -197,7 +197,7 @@ def _orthonormal(columns: Float) -> tuple[Float, Float]:
 
 
 def _demmler_reinsch(change: Float, penalty: Float, draws: int) -> tuple[Float, Float]:
-    """Return the penalties of the rotated orthonormal columns, and the rotation that makes the penalty diagonal."""
+    """Return the diagonal penalties of the rotated orthonormal columns, and the rotation."""
     values, rotation = np.linalg.eigh(change.T @ penalty @ change * draws)
     return np.where(values < 1e-9 * max(float(values[-1]), 1e-300), 0.0, values), rotation
 
@@ -218,7 +218,7 @@ def _choose(projections: Float, penalties: Float, outside: Float, draws: int) ->
 
 
 def _basis(x: Float) -> tuple[Float, list[Float], str]:
-    """Return columns for the parameters that vary, the penalties to choose from, and the name of the method."""
+    """Return columns for the parameters, the penalties to choose from, and the name of the method."""
     if x.shape[1] == 0:
         return np.ones((x.shape[0], 1)), [np.zeros((1, 1))], "constant"
     if x.shape[1] > 1:

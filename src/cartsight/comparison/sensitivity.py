@@ -173,9 +173,7 @@ def _zero_crossings(values: Float, results: Float) -> tuple[float, ...]:
     return tuple(found)
 
 
-def tornado_table(
-    result: OneWaySensitivity, limit: int | None = None
-) -> Sequence[dict[str, float | str | None]]:
+def tornado_table(result: OneWaySensitivity, limit: int | None = None) -> Sequence[dict[str, float | str | None]]:
     """Return the tornado as flat records, one per parameter, by falling swing."""
     return [
         {

@@ -98,9 +98,7 @@ def split_variance_of_means(
     if means.ndim != 1 or means.size < 2 or within.shape != means.shape:
         raise InputError("the split of variance needs at least two draws, each with a mean and a variance")
     if np.any(sizes < 2):
-        raise InputError(
-            "the split of variance needs at least two patients per draw", found=float(sizes.min())
-        )
+        raise InputError("the split of variance needs at least two patients per draw", found=float(sizes.min()))
     draws, total = means.size, float(sizes.sum())
     degrees_between, degrees_within = draws - 1, total - draws
     grand = float(np.sum(sizes * means) / total)
@@ -108,9 +106,7 @@ def split_variance_of_means(
     mean_square_within = float(np.sum((sizes - 1.0) * within) / degrees_within)
     effective = float((total - np.sum(sizes**2) / total) / degrees_between)
     estimate = (mean_square_between - mean_square_within) / effective
-    low, high = _between_interval(
-        mean_square_between, mean_square_within, degrees_between, degrees_within, effective
-    )
+    low, high = _between_interval(mean_square_between, mean_square_within, degrees_between, degrees_within, effective)
     # The standard error rests on the spread of the draw means, which holds B and W / n together.
     error_variance = float(np.sum(sizes**2 * (means - grand) ** 2) / total**2) * draws / degrees_between
     return VarianceSplit(
@@ -253,9 +249,7 @@ def optimal_patients_per_draw(split: VarianceSplit, *, cost_per_draw: float, cos
             "the pilot run shows no variance between draws: the best number of patients is not defined",
             hint="run a pilot with more patients per draw",
         )
-    best = math.sqrt(
-        cost_per_draw / cost_per_patient * split.between_patients_variance / split.between_draws_variance
-    )
+    best = math.sqrt(cost_per_draw / cost_per_patient * split.between_patients_variance / split.between_draws_variance)
     return max(2, round(best))
 
 
@@ -292,9 +286,7 @@ class PairedDifference:
     level: float = 0.95
 
 
-def paired_difference(
-    first: npt.ArrayLike, second: npt.ArrayLike, *, level: float = 0.95
-) -> PairedDifference:
+def paired_difference(first: npt.ArrayLike, second: npt.ArrayLike, *, level: float = 0.95) -> PairedDifference:
     """Return `first` minus `second`, draw by draw.
 
     Parameters
@@ -312,9 +304,7 @@ def paired_difference(
     x = np.asarray(first, dtype=np.float64)
     y = np.asarray(second, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape or x.size < 2:
-        raise InputError(
-            "a paired difference needs two arms with the same two or more draws", found=(x.shape, y.shape)
-        )
+        raise InputError("a paired difference needs two arms with the same two or more draws", found=(x.shape, y.shape))
     difference = x - y
     mean, variance = float(np.mean(difference)), float(np.var(difference, ddof=1))
     error = math.sqrt(variance / x.size)
@@ -366,9 +356,7 @@ class RatioInterval:
     level: float = 0.95
 
 
-def fieller_interval(
-    numerator: npt.ArrayLike, denominator: npt.ArrayLike, *, level: float = 0.95
-) -> RatioInterval:
+def fieller_interval(numerator: npt.ArrayLike, denominator: npt.ArrayLike, *, level: float = 0.95) -> RatioInterval:
     """Return Fieller's interval of a ratio of two means from paired values.
 
     Parameters
@@ -428,9 +416,7 @@ def bootstrap_ratio_interval(
     """
     x, y = _paired(numerator, denominator)
     if replicates < 100:
-        raise InputError(
-            "a bootstrap interval needs at least 100 replicates", field="replicates", found=replicates
-        )
+        raise InputError("a bootstrap interval needs at least 100 replicates", field="replicates", found=replicates)
     generator = np.random.Generator(np.random.PCG64(seed))
     tops, bottoms = np.empty(replicates), np.empty(replicates)
     for k in range(replicates):

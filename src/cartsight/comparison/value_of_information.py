@@ -192,9 +192,7 @@ def expected_value_of_partial_perfect_information(
     return _value_of_fit(fit, grid, limit, tuple(names), seed)
 
 
-def _value_of_fit(
-    fit: Regression, grid: Float, limit: Float, names: tuple[str, ...], seed: int
-) -> PartialInformation:
+def _value_of_fit(fit: Regression, grid: Float, limit: Float, names: tuple[str, ...], seed: int) -> PartialInformation:
     """Return the value behind a fit of effects, then costs, each less those of arm 0."""
     draws = fit.fitted.shape[0]
     generator = np.random.Generator(np.random.PCG64(seed))

@@ -7,6 +7,7 @@ first two fits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -100,7 +101,9 @@ class _Contrast:
         low, high = self.qaly_interval
         if low <= 0.0 <= high:
             return None
+        # A bound such as ">150,000" leaves a corner open; infinity over infinity is no corner.
         corners = [c / q for c in self.cost_interval for q in self.qaly_interval]
+        corners = [corner for corner in corners if not math.isnan(corner)]
         return min(corners), max(corners)
 
     @property
@@ -130,7 +133,7 @@ def _of_totals(
 
 def _overlap(first: Interval, second: Interval) -> bool:
     # A relative slack of 1e-9 keeps ratios of decimal fractions from missing by binary rounding.
-    slack = 1e-9 * max(abs(value) for value in (*first, *second))
+    slack = 1e-9 * max((abs(value) for value in (*first, *second) if math.isfinite(value)), default=0.0)
     return first[0] <= second[1] + slack and second[0] <= first[1] + slack
 
 
@@ -282,9 +285,7 @@ def _check_study(study: _Study) -> list[ConsistencyRow]:
             FrontierStatus.DOMINATED,
             FrontierStatus.EXTENDED_DOMINATED,
         }:
-            warnings.append(
-                f"{other.strategy} is {frontier[other.line].value.replace('_', ' ')} in this study"
-            )
+            warnings.append(f"{other.strategy} is {frontier[other.line].value.replace('_', ' ')} in this study")
         if row.icer is not None and frontier.get(row.line) in {
             FrontierStatus.DOMINATED,
             FrontierStatus.EXTENDED_DOMINATED,
@@ -332,9 +333,7 @@ def _judge(
         reverse = {Verdict.DOMINANT: Verdict.DOMINATED, Verdict.DOMINATED: Verdict.DOMINANT}[row.verdict]
         if holds is row.verdict or (holds is reverse and not directed):
             return ConsistencyStatus.CONSISTENT, [], []
-        possible = _could_dominate(contrast, row.verdict) or (
-            not directed and _could_dominate(contrast, reverse)
-        )
+        possible = _could_dominate(contrast, row.verdict) or (not directed and _could_dominate(contrast, reverse))
         if possible:
             return ConsistencyStatus.UNDETERMINED, [], ["dominance rests on digits that were rounded away"]
         return (
@@ -346,9 +345,7 @@ def _judge(
     reasons, warnings = [], []
     interval = contrast.ratio_interval
     if contrast.verdict is not None:
-        reasons.append(
-            f"the printed numbers make the strategy {contrast.verdict.value}: a ratio has no meaning here"
-        )
+        reasons.append(f"the printed numbers make the strategy {contrast.verdict.value}: a ratio has no meaning here")
     elif row.icer.high < 0.0:
         reasons.append("a negative ratio does not tell dominant from dominated")
     if interval is None:

@@ -166,12 +166,8 @@ def discounted_area(times_years: npt.ArrayLike, values: npt.ArrayLike, discount_
     times = np.asarray(times_years, dtype=np.float64)
     curve = np.asarray(values, dtype=np.float64)
     if times.ndim != 1 or times.size < 2 or np.any(np.diff(times) <= 0.0):
-        raise InputError(
-            "a curve needs at least two strictly increasing times", field="times_years", found=times
-        )
-    pieces = discounted_integral(
-        times[:-1], times[1:], curve[..., :-1], curve[..., 1:], discount_rate=discount_rate
-    )
+        raise InputError("a curve needs at least two strictly increasing times", field="times_years", found=times)
+    pieces = discounted_integral(times[:-1], times[1:], curve[..., :-1], curve[..., 1:], discount_rate=discount_rate)
     return np.asarray(pieces.sum(axis=-1), dtype=np.float64)
 
 

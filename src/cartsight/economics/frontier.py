@@ -74,9 +74,7 @@ def _checked(strategies: Sequence[str], costs: npt.ArrayLike, effects: npt.Array
             found=f"{len(strategies)} strategies, costs {cost.shape}, effects {effect.shape}",
         )
     if cost.size < 2:
-        raise InputError(
-            "a comparison needs at least two strategies", field="strategy", found=list(strategies)
-        )
+        raise InputError("a comparison needs at least two strategies", field="strategy", found=list(strategies))
     for name, values in (("cost", cost), ("effect", effect)):
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:

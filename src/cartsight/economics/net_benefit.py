@@ -26,9 +26,7 @@ def checked_draws(costs: npt.ArrayLike, effects: npt.ArrayLike) -> tuple[Float, 
             "costs and effects need the same shape (draws, arms)", found=f"{cost.shape} and {effect.shape}"
         )
     if cost.shape[0] < 2 or cost.shape[1] < 2:
-        raise InputError(
-            "an uncertainty analysis needs at least two draws and two strategies", found=f"{cost.shape}"
-        )
+        raise InputError("an uncertainty analysis needs at least two draws and two strategies", found=f"{cost.shape}")
     if not (np.all(np.isfinite(cost)) and np.all(np.isfinite(effect))):
         raise InputError("costs and effects must be finite numbers in every draw")
     return cost, effect
@@ -196,7 +194,6 @@ def cost_effectiveness_plane(
         Quadrant.EQUAL: equal,
     }
     shares = tuple(
-        {quadrant.value: float(np.mean(mask[:, a])) for quadrant, mask in masks.items()}
-        for a in range(cost.shape[1])
+        {quadrant.value: float(np.mean(mask[:, a])) for quadrant, mask in masks.items()} for a in range(cost.shape[1])
     )
     return CostEffectivenessPlane(comparator, more, gain, shares)

@@ -132,12 +132,13 @@ def read_printed_number(text: str) -> PrintedNumber | None:
     matches = list(_ONE_NUMBER.finditer(body))
     between = re.sub(r"\s", "", body[matches[0].end() : matches[1].start()]) if len(matches) == 2 else ""
     try:
-        if len(matches) == 1 and not any(
-            ch.isdigit() for ch in body[: matches[0].start()] + body[matches[0].end() :]
-        ):
+        if len(matches) == 1 and not any(ch.isdigit() for ch in body[: matches[0].start()] + body[matches[0].end() :]):
             value, low, high = _one(matches[0])
             if bracketed:
                 value, low, high = -value, -high, -low
+            bound = body[: matches[0].start()].strip()[:1]
+            low = -math.inf if bound in {"<", "≤"} else low
+            high = math.inf if bound in {">", "≥"} else high
         elif len(matches) == 2 and (between in {"to", "–", "—"} or (not between and matches[1]["sign"])):
             first, second = _one(matches[0]), _one(matches[1])
             if matches[1]["sign"] and not between:

@@ -77,12 +77,7 @@ def column_role(name: str) -> str | None:
     """
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("Δ", " delta ").replace("∆", " delta "))
     words = {word for word in re.split(r"[^a-z]+", spaced.lower()) if word}
-    words |= {
-        stem
-        for word in words
-        for stem in (word.removeprefix("delta"), word.removeprefix("d"))
-        if stem != word
-    }
+    words |= {stem for word in words for stem in (word.removeprefix("delta"), word.removeprefix("d")) if stem != word}
     if any(word.startswith("delta") or word in {"dcost", "dqaly", "dc", "de"} for word in words):
         words.add("delta")
     cost = bool(words & _COST_WORDS) or "dc" in words

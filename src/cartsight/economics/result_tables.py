@@ -129,9 +129,7 @@ def records(path: Path) -> Iterator[tuple[int, list[str]]]:
     except UnicodeDecodeError:
         raise _not_text(path) from None
     except csv.Error as error:
-        raise InputError(
-            f"the row cannot be read as CSV ({error})", file=path, line=reader.line_num
-        ) from None
+        raise InputError(f"the row cannot be read as CSV ({error})", file=path, line=reader.line_num) from None
 
 
 def _header(path: Path) -> list[str]:
@@ -219,9 +217,7 @@ def read_strategy_results(path: Path) -> StrategyResults:
     return StrategyResults(tuple(names), np.asarray(costs), np.asarray(effects))
 
 
-def _read_fast(
-    path: Path, header: Sequence[str], text: Sequence[int], numbers: Sequence[int]
-) -> pd.DataFrame:
+def _read_fast(path: Path, header: Sequence[str], text: Sequence[int], numbers: Sequence[int]) -> pd.DataFrame:
     """Return the chosen columns by position; on anything odd, walk the file again and raise with the line."""
     import pandas as pd
 
@@ -301,9 +297,7 @@ def read_draw_results(path: Path) -> DrawResults:
             "a comparison needs at least two strategies", file=path, field="strategy", found=list(strategies)
         )
     if len(draws) < 2:
-        raise InputError(
-            "an uncertainty analysis needs at least two draws", file=path, field="draw", found=len(draws)
-        )
+        raise InputError("an uncertainty analysis needs at least two draws", file=path, field="draw", found=len(draws))
     if len(draws) * len(strategies) > 20 * len(table) + 1000:
         raise InputError(
             "most draws hold no row for most strategies",
@@ -358,17 +352,13 @@ def read_draw_parameters(path: Path, draws: Sequence[str]) -> dict[str, Float]:
         if names.count(header[i]) > 1:
             raise InputError("two parameters have the same name", file=path, line=1, found=header[i])
     if not columns:
-        raise InputError(
-            "the file holds no parameter beside the draw", file=path, line=1, found=", ".join(header)
-        )
+        raise InputError("the file holds no parameter beside the draw", file=path, line=1, found=", ".join(header))
     table = _read_fast(path, header, (at,), columns)
     keys = _draw_keys(table[at])
     repeated = keys.duplicated().to_numpy()
     if repeated.any():
         row = int(repeated.argmax())
-        raise InputError(
-            "the draw appears twice", file=path, line=_line_of(path, row), found=str(keys.iloc[row])
-        )
+        raise InputError("the draw appears twice", file=path, line=_line_of(path, row), found=str(keys.iloc[row]))
     position = pd.Index(keys).get_indexer(pd.Index(list(draws)))
     if np.any(position < 0):
         raise InputError(
