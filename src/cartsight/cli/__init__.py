@@ -32,6 +32,9 @@ def _root(
     pass
 
 
+from cartsight.cli import comparison as comparison_commands
+
+comparison_commands.register(app)
 from cartsight.cli import scenarios as scenario_commands
 
 scenario_commands.register(app)
@@ -44,3 +47,6 @@ app.add_typer(survival.app, name="survival")
 from cartsight.cli import evidence
 
 app.add_typer(evidence.app, name="evidence")
+from cartsight.cli import quality
+
+app.add_typer(quality.app, name="quality")

@@ -74,9 +74,7 @@ class CsvTable:
             cell = row[index].strip()
             if cell.lower() in MISSING:
                 if not missing:
-                    raise InputError(
-                        f"column {column!r} needs a number", file=self.file, line=line, found=cell
-                    )
+                    raise InputError(f"column {column!r} needs a number", file=self.file, line=line, found=cell)
                 values.append(math.nan)
                 continue
             try:
@@ -87,9 +85,7 @@ class CsvTable:
                     f"column {column!r} needs a number", file=self.file, line=line, found=cell, hint=hint
                 ) from None
             if not math.isfinite(value):
-                raise InputError(
-                    f"column {column!r} needs a finite number", file=self.file, line=line, found=cell
-                )
+                raise InputError(f"column {column!r} needs a finite number", file=self.file, line=line, found=cell)
             values.append(value)
         return values
 
@@ -147,9 +143,7 @@ def _parse(content: str, file: str, required: Sequence[str]) -> CsvTable:
     delimiter = max(",;\t", key=first.count) if any(mark in first for mark in ",;\t") else ","
     numbers = [number for number, _ in kept]
     try:
-        cells = list(
-            csv.reader(io.StringIO("\n".join(line for _, line in kept)), delimiter=delimiter, strict=True)
-        )
+        cells = list(csv.reader(io.StringIO("\n".join(line for _, line in kept)), delimiter=delimiter, strict=True))
     except csv.Error as error:
         raise InputError(f"the file is not a well-formed CSV table ({error})", file=file) from None
     if len(cells) != len(kept):
@@ -157,14 +151,10 @@ def _parse(content: str, file: str, required: Sequence[str]) -> CsvTable:
     header = tuple(name.strip().lower() for name in cells[0])
     duplicates = {name for name in header if header.count(name) > 1}
     if duplicates:
-        raise InputError(
-            "a column name occurs twice", file=file, line=numbers[0], found=sorted(duplicates)[0]
-        )
+        raise InputError("a column name occurs twice", file=file, line=numbers[0], found=sorted(duplicates)[0])
     for row, line in zip(cells[1:], numbers[1:], strict=True):
         if len(row) != len(header):
-            raise InputError(
-                f"the line has {len(row)} cells where the header has {len(header)}", file=file, line=line
-            )
+            raise InputError(f"the line has {len(row)} cells where the header has {len(header)}", file=file, line=line)
     table = CsvTable(file, header, tuple(tuple(row) for row in cells[1:]), tuple(numbers[1:]))
     table.require(required)
     if not table.rows:

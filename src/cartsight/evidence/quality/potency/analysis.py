@@ -64,9 +64,7 @@ def analyse_potency(
                     hint=nearest(name, assay.preparations),
                 )
     if model == "parallel-line":
-        return parallel_line(
-            assay, transform=transform, assumed_potency=assumed_potency, rules=rules, limits=limits
-        )
+        return parallel_line(assay, transform=transform, assumed_potency=assumed_potency, rules=rules, limits=limits)
     if model == "slope-ratio":
         return slope_ratio(
             assay,

@@ -130,9 +130,7 @@ class Assay:
         return TRANSFORMS[transform](self.response)
 
 
-def read_assay(
-    path: Path | str, *, design: str = "crd", standard: str | None = None, quantal: bool = False
-) -> Assay:
+def read_assay(path: Path | str, *, design: str = "crd", standard: str | None = None, quantal: bool = False) -> Assay:
     """Read an assay from CSV.
 
     Parameters
@@ -154,9 +152,7 @@ def read_assay(
         The file cannot serve the design; the message says what to do.
     """
     if design not in DESIGNS:
-        raise InputError(
-            "no such design", found=design, allowed=", ".join(DESIGNS), hint=nearest(design, DESIGNS)
-        )
+        raise InputError("no such design", found=design, allowed=", ".join(DESIGNS), hint=nearest(design, DESIGNS))
     wanted = ["preparation", "dose"] + (["responders", "total"] if quantal else ["response"])
     wanted += {"crd": [], "rbd": ["block"], "latin": ["row", "column"]}[design]
     table = read_csv_table(path, wanted)
@@ -165,9 +161,7 @@ def read_assay(
     line = np.array(table.lines, dtype=np.intp)
     if (dose < 0).any():
         first = int(np.flatnonzero(dose < 0)[0])
-        raise InputError(
-            "a dose cannot be negative", file=table.file, line=int(line[first]), found=float(dose[first])
-        )
+        raise InputError("a dose cannot be negative", file=table.file, line=int(line[first]), found=float(dose[first]))
     preparations = _preparations(names, dose, standard, table.file)
     codes = {name: index for index, name in enumerate(preparations)}
     preparation = np.array([codes.get(name, -1) for name in names], dtype=np.intp)
@@ -182,8 +176,7 @@ def read_assay(
         first = int(np.flatnonzero(weight <= 0)[0])
         raise InputError("a weight must be above zero", file=table.file, line=int(line[first]))
     nuisance = tuple(
-        (name, _levels(table.text(name)))
-        for name in {"crd": [], "rbd": ["block"], "latin": ["row", "column"]}[design]
+        (name, _levels(table.text(name))) for name in {"crd": [], "rbd": ["block"], "latin": ["row", "column"]}[design]
     )
     whole = Assay(
         preparations,
@@ -259,8 +252,7 @@ def _check_latin_square(assay: Assay) -> None:
     )
     if int(rows.max()) + 1 != size or int(columns.max()) + 1 != size:
         raise InputError(
-            f"not a Latin square: {size} treatments, {int(rows.max()) + 1} rows, "
-            f"{int(columns.max()) + 1} columns",
+            f"not a Latin square: {size} treatments, {int(rows.max()) + 1} rows, {int(columns.max()) + 1} columns",
             file=assay.file,
             hint=advice,
         )

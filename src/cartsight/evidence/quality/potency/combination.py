@@ -105,9 +105,7 @@ def combine(
         Fewer than two assays, or limits that do not enclose their estimate.
     """
     if edition not in EDITIONS:
-        raise InputError(
-            "no such edition", found=edition, allowed=", ".join(EDITIONS), hint=nearest(edition, EDITIONS)
-        )
+        raise InputError("no such edition", found=edition, allowed=", ".join(EDITIONS), hint=nearest(edition, EDITIONS))
     if scale not in SCALES:
         raise InputError("no such scale", found=scale, allowed=", ".join(SCALES))
     if len(assays) < 2:
@@ -149,13 +147,9 @@ def combine(
     warnings = []
     recommended = "weighted" if p >= significance else "semi_weighted"
     if recommended == "semi_weighted":
-        warnings.append(
-            f"the assays are not homogeneous (chi-squared = {chi_squared:.2f}, p = {p:.3f}): find out why"
-        )
+        warnings.append(f"the assays are not homogeneous (chi-squared = {chi_squared:.2f}, p = {p:.3f}): find out why")
     if n < 5:
-        warnings.append(
-            f"with {n} assays the homogeneity test has little power; look at the unweighted limits too"
-        )
+        warnings.append(f"with {n} assays the homogeneity test has little power; look at the unweighted limits too")
     if any(assay.df < 6 for assay in assays):
         warnings.append("weights from fewer than 6 degrees of freedom are themselves poorly known")
     if edition != "ph-eur-9":
@@ -165,9 +159,7 @@ def combine(
         scale,
         combined(mean, float(weight.sum() ** -0.5), total_df),
         combined(float(m.mean()), math.sqrt(spread / (n - 1) / n), n - 1),
-        combined(
-            float(np.average(m, weights=semi_weight)), float(semi_weight.sum() ** -0.5), total_df, multiplier
-        ),
+        combined(float(np.average(m, weights=semi_weight)), float(semi_weight.sum() ** -0.5), total_df, multiplier),
         chi_squared,
         n - 1,
         p,

@@ -67,9 +67,7 @@ class CurveFit:
     def log_likelihood(self) -> float:
         """Normal log-likelihood at the maximum over the variance."""
         n = len(self.fitted)
-        return -0.5 * n * (math.log(2 * math.pi * self.rss / n) + 1.0) + 0.5 * float(
-            np.log(self.weight).sum()
-        )
+        return -0.5 * n * (math.log(2 * math.pi * self.rss / n) + 1.0) + 0.5 * float(np.log(self.weight).sum())
 
 
 @dataclass(frozen=True)

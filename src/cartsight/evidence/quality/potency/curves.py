@@ -120,9 +120,7 @@ def curve_potency(
     if assay.missing:
         warnings.append(f"{assay.missing} responses are missing")
     if not free.determined:
-        warnings.append(
-            "the data do not determine every parameter (an asymptote or the slope lies outside the doses)"
-        )
+        warnings.append("the data do not determine every parameter (an asymptote or the slope lies outside the doses)")
     s2_free = free.rss / free.df
     anova, s2, df, pure = _curve_anova(assay, data, free, residual)
     details: dict[str, object] = {
@@ -145,22 +143,17 @@ def curve_potency(
         details["five_against_four"] = {"f": line.f, "df": line.df, "residual_df": free.df, "p": line.p}
     if pure is not None and pure.p < rules.significance:
         warnings.append(
-            f"lack of fit is significant (F = {pure.f:.2f}, p = {pure.p:.3f}): the curve does not "
-            f"describe the means"
+            f"lack of fit is significant (F = {pure.f:.2f}, p = {pure.p:.3f}): the curve does not describe the means"
         )
 
     potencies: tuple[Potency, ...] = ()
     similarity: Similarity | None = None
     slope, slope_error = float(free.curves[0, 0]), _standard_error(free, 0, 0, s2_free)
     if h == 1:
-        warnings.append(
-            "one preparation: no relative potency exists without a standard; the curve is reported alone"
-        )
+        warnings.append("one preparation: no relative potency exists without a standard; the curve is reported alone")
     else:
         shared = fit_curves(data, curve, shared=True, fixed=fixed, weight_power=weight_power)
-        line = anova_line(
-            "non-parallelism", shared.df - free.df, max(shared.rss - free.rss, 0.0), s2_free, free.df
-        )
+        line = anova_line("non-parallelism", shared.df - free.df, max(shared.rss - free.rss, 0.0), s2_free, free.df)
         anova = [line, *anova]
         similarity = judge_similarity(
             SignificanceTest("F", line.f, line.df, free.df, line.p, not line.p < rules.significance),
@@ -173,9 +166,7 @@ def curve_potency(
             warnings.append(word)
         potencies = _potencies(assay, shared, s2, df, assumed_potency, rules)
         slope, slope_error = float(shared.curves[0, 0]), _standard_error(shared, 0, 0, s2)
-        details["shared_parameters"] = parameter_table(
-            assay.preparations, curve, shared, s2, rules.confidence, effects
-        )
+        details["shared_parameters"] = parameter_table(assay.preparations, curve, shared, s2, rules.confidence, effects)
     t = float(stats.t.ppf(0.5 + rules.confidence / 2, df))
     g = (t * slope_error / slope) ** 2 if slope else math.inf
     valid = (
@@ -274,9 +265,7 @@ def _curve_anova(
     total = float(np.sum(free.weight * (data.y - np.average(data.y, weights=free.weight)) ** 2))
     if full.df > 0 and full.df < free.df and full.residual_ss > 0:
         error = full.residual_ss / full.df
-        lack = anova_line(
-            "lack of fit", free.df - full.df, max(free.rss - full.residual_ss, 0.0), error, full.df
-        )
+        lack = anova_line("lack of fit", free.df - full.df, max(free.rss - full.residual_ss, 0.0), error, full.df)
         lines += [lack, anova_line("pure error", full.df, full.residual_ss)]
         if residual == "treatments":
             s2, df = error, full.df
@@ -311,8 +300,7 @@ def parameter_table(
         b, c, d, log_e, log_f = (float(value) for value in fit.curves[i])
         values = {"b": b, "c": c, "d": d, "e": math.exp(log_e), "f": math.exp(log_f)}
         errors = {
-            key: _standard_error(fit, i, j, s2) * (values[key] if key in "ef" else 1.0)
-            for j, key in enumerate("bcdef")
+            key: _standard_error(fit, i, j, s2) * (values[key] if key in "ef" else 1.0) for j, key in enumerate("bcdef")
         }
         entry: dict[str, object] = {"preparation": name}
         entry |= {key: values[key] for key in curve.parameters}
@@ -325,10 +313,7 @@ def parameter_table(
             at = [int(fit.position[i, j]) for j in (0, 3, 4)]
             chosen = [k for k, place in enumerate(at) if place >= 0]
             index = [at[k] for k in chosen]
-            variance = (
-                float(gradient[chosen] @ fit.unscaled_covariance[np.ix_(index, index)] @ gradient[chosen])
-                * s2
-            )
+            variance = float(gradient[chosen] @ fit.unscaled_covariance[np.ix_(index, index)] @ gradient[chosen]) * s2
             dose = math.exp(log_dose)
             se = dose * math.sqrt(max(variance, 0.0))
             ed[f"{effect:g}"] = {
@@ -359,21 +344,15 @@ def _parameter_equivalence(assay: Assay, free: CurveFit, s2: float, rules: Rules
                 vector[free.position[i, j]] += factor
         return vector
 
-    def compare(
-        i: int, what: str, top: Float, bottom: Float, n: float, d: float, lo: float, hi: float
-    ) -> Equivalence:
+    def compare(i: int, what: str, top: Float, bottom: Float, n: float, d: float, lo: float, hi: float) -> Equivalence:
         interval = fieller(n, d, float(top @ v @ top), float(bottom @ v @ bottom), float(top @ v @ bottom), t)
         inside = interval.bounded and lo <= interval.lower and interval.upper <= hi
-        return Equivalence(
-            assay.preparations[i], what, interval.ratio, interval.lower, interval.upper, lo, hi, inside
-        )
+        return Equivalence(assay.preparations[i], what, interval.ratio, interval.lower, interval.upper, lo, hi, inside)
 
     found = []
     b, c, d = free.curves[:, 0], free.curves[:, 1], free.curves[:, 2]
     for i in range(1, len(assay.preparations)):
-        found.append(
-            compare(i, "slope ratio", combination(i, {0: 1}), combination(0, {0: 1}), b[i], b[0], low, high)
-        )
+        found.append(compare(i, "slope ratio", combination(i, {0: 1}), combination(0, {0: 1}), b[i], b[0], low, high))
         found.append(
             compare(
                 i,
@@ -417,8 +396,6 @@ def _potencies(
         name = assay.preparations[i]
         value = assumed if isinstance(assumed, int | float) else assumed.get(name, 1.0)
         found.append(
-            potency_of(
-                name, math.exp(log_ratio), math.exp(log_ratio - half), math.exp(log_ratio + half), g, value
-            )
+            potency_of(name, math.exp(log_ratio), math.exp(log_ratio - half), math.exp(log_ratio + half), g, value)
         )
     return tuple(found)

@@ -81,9 +81,7 @@ class AnovaLine:
     p: float
 
 
-def anova_line(
-    source: str, df: int, ss: float, error_ms: float | None = None, error_df: int = 0
-) -> AnovaLine:
+def anova_line(source: str, df: int, ss: float, error_ms: float | None = None, error_df: int = 0) -> AnovaLine:
     """Return one line, with an F-test against `error_ms` when it is given."""
     ms = ss / df if df > 0 else float("nan")
     if error_ms is None or df <= 0 or error_ms <= 0 or error_df <= 0:

@@ -42,9 +42,7 @@ def grubbs_statistic(values: Float) -> tuple[int, float, float]:
     return index, (float(distance[index]) / spread if spread > 0 else 0.0), critical
 
 
-def find_outliers(
-    assay: Assay, y: Float, fitted: Float, leverage: Float, rss: float, df: int
-) -> tuple[Outlier, ...]:
+def find_outliers(assay: Assay, y: Float, fitted: Float, leverage: Float, rss: float, df: int) -> tuple[Outlier, ...]:
     """Return the responses flagged by either rule, on the scale `y` of the analysis."""
     found: list[Outlier] = []
     n = len(y)
@@ -53,9 +51,7 @@ def find_outliers(
         critical = float(stats.t.isf(SIGNIFICANCE / (2 * n), df - 1))
         for i in np.flatnonzero(np.nan_to_num(np.abs(t)) > critical):
             p = min(1.0, 2 * n * float(stats.t.sf(abs(t[i]), df - 1)))
-            found.append(
-                _outlier(assay, int(i), "studentised residual (Bonferroni)", float(t[i]), critical, p)
-            )
+            found.append(_outlier(assay, int(i), "studentised residual (Bonferroni)", float(t[i]), critical, p))
     treatment = assay.treatment
     for cell in range(int(treatment.max()) + 1):
         members = np.flatnonzero(treatment == cell)
@@ -63,9 +59,7 @@ def find_outliers(
             continue
         index, g, critical = grubbs_statistic(y[members])
         if g > critical:
-            found.append(
-                _outlier(assay, int(members[index]), "Grubbs within treatment", g, critical, math.nan)
-            )
+            found.append(_outlier(assay, int(members[index]), "Grubbs within treatment", g, critical, math.nan))
     return tuple(found)
 
 

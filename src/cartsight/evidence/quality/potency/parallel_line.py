@@ -132,9 +132,7 @@ def parallel_line(
         warnings.append(f"{int(blanks.sum())} responses at dose 0 take no part in a parallel-line assay")
         assay = assay.subset(~blanks)
     if assay.missing:
-        warnings.append(
-            f"{assay.missing} responses are missing; the analysis is by least squares on the others"
-        )
+        warnings.append(f"{assay.missing} responses are missing; the analysis is by least squares on the others")
     y, w = assay.transformed(transform), assay.weight
     x = np.log(assay.dose)
     x = x - x.mean()
@@ -175,15 +173,12 @@ def parallel_line(
                 math.exp(interval.lower),
                 math.exp(interval.upper),
                 interval.g,
-                assumed_potency
-                if isinstance(assumed_potency, int | float)
-                else assumed_potency.get(name, 1.0),
+                assumed_potency if isinstance(assumed_potency, int | float) else assumed_potency.get(name, 1.0),
             )
         )
         if not interval.bounded:
             warnings.append(
-                f"{name}: g = {interval.g:.2f} >= 1, the slope is not distinct from zero and the limits "
-                f"do not exist"
+                f"{name}: g = {interval.g:.2f} >= 1, the slope is not distinct from zero and the limits do not exist"
             )
         elif interval.g > 0.1:
             warnings.append(f"{name}: g = {interval.g:.2f} is above 0.1, the slope is poorly determined")

@@ -148,9 +148,7 @@ def fit_quantal(
             size /= 2
         theta = theta + size * step
         new = log_likelihood(theta)
-        if abs(new - value) < 1e-12 * (1 + abs(value)) and np.max(np.abs(step)) < 1e-9 * (
-            1 + np.max(np.abs(theta))
-        ):
+        if abs(new - value) < 1e-12 * (1 + abs(value)) and np.max(np.abs(step)) < 1e-9 * (1 + np.max(np.abs(theta))):
             converged = True
             value = new
             break
@@ -159,9 +157,7 @@ def fit_quantal(
     q = np.clip(probability, SMALLEST, 1 - SMALLEST)
     information = jacobian.T @ ((total / (q * (1 - q)))[:, None] * jacobian)
     observed = responders / total
-    saturated = float(
-        np.sum(special.xlogy(responders, observed) + special.xlogy(total - responders, 1 - observed))
-    )
+    saturated = float(np.sum(special.xlogy(responders, observed) + special.xlogy(total - responders, 1 - observed)))
     certain = (probability <= SMALLEST) | (probability >= 1 - SMALLEST)
     pearson = float(np.sum(np.where(certain, 0.0, (responders - total * q) ** 2 / (total * q * (1 - q)))))
     return QuantalFit(
@@ -218,9 +214,7 @@ def quantal_potency(
     """
     rules = rules or Rules()
     if model not in LINKS:
-        raise InputError(
-            "no such quantal model", found=model, allowed=", ".join(LINKS), hint=nearest(model, LINKS)
-        )
+        raise InputError("no such quantal model", found=model, allowed=", ".join(LINKS), hint=nearest(model, LINKS))
     if natural_response not in NATURAL_RESPONSES:
         raise InputError("no such rule", found=natural_response, allowed=", ".join(NATURAL_RESPONSES))
     if assay.responders is None or assay.total is None:
@@ -241,8 +235,7 @@ def quantal_potency(
     natural = natural_response == "estimate" or (natural_response == "auto" and control_responders > 0)
     if not natural and control_responders > 0:
         raise InputError(
-            f"{control_responders:.0f} controls at dose 0 responded, which is impossible without a "
-            f"natural response",
+            f"{control_responders:.0f} controls at dose 0 responded, which is impossible without a natural response",
             file=assay.file,
             hint="Use --natural-response estimate, or remove the controls.",
         )
@@ -286,9 +279,7 @@ def quantal_potency(
             t,
         )
         name = assay.preparations[i]
-        assumed = (
-            assumed_potency if isinstance(assumed_potency, int | float) else assumed_potency.get(name, 1.0)
-        )
+        assumed = assumed_potency if isinstance(assumed_potency, int | float) else assumed_potency.get(name, 1.0)
         ratio, lower, upper = math.exp(interval.ratio), math.exp(interval.lower), math.exp(interval.upper)
         potencies.append(potency_of(name, ratio, lower, upper, interval.g, assumed))
     anova = _deviance_table(assay, fit, prep, x, exposed, common, separate, r, n)
@@ -322,8 +313,7 @@ def quantal_potency(
             warnings.append(f"{source} is significant (chi-squared = {line.ss:.3f}, p = {line.p:.3f})")
     if p_heterogeneity < rules.significance:
         warnings.append(
-            f"heterogeneity is significant (Pearson chi-squared / df = {factor:.2f}, p = "
-            f"{p_heterogeneity:.3f})"
+            f"heterogeneity is significant (Pearson chi-squared / df = {factor:.2f}, p = {p_heterogeneity:.3f})"
         )
     if g >= 1:
         warnings.append(f"g = {g:.2f} >= 1: the slope is not distinct from zero and the limits do not exist")
@@ -346,8 +336,7 @@ def quantal_potency(
         "parameters": _parameter_table(assay, common, centre, v, t, model, effects),
     }
     slope_table = tuple(
-        (name, float(slopes[i]), math.sqrt(float(slope_covariance[i, i])))
-        for i, name in enumerate(assay.preparations)
+        (name, float(slopes[i]), math.sqrt(float(slope_covariance[i, i]))) for i, name in enumerate(assay.preparations)
     )
     return PotencyResult(
         model,
@@ -392,9 +381,7 @@ def _require_partial_responses(assay: Assay, r: Float, n: Float, exposed: npt.ND
         )
 
 
-def _pearson_by_treatment(
-    assay: Assay, r: Float, n: Float, p: Float, exposed: npt.NDArray[np.bool_]
-) -> float:
+def _pearson_by_treatment(assay: Assay, r: Float, n: Float, p: Float, exposed: npt.NDArray[np.bool_]) -> float:
     total = 0.0
     treatment = assay.treatment
     for cell in np.unique(treatment[exposed]):

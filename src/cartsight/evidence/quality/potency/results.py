@@ -46,15 +46,11 @@ class Rules:
                 raise InputError("must lie between 0 and 1", field=name, found=value)
         low, high = self.ratio_limits
         if not 0.0 < low < 1.0 < high:
-            raise InputError(
-                "equivalence limits of a ratio must enclose 1 and be above zero", found=self.ratio_limits
-            )
+            raise InputError("equivalence limits of a ratio must enclose 1 and be above zero", found=self.ratio_limits)
         if self.asymptote_margin <= 0:
             raise InputError("must be above zero", field="asymptote_margin", found=self.asymptote_margin)
         if self.similarity not in SIMILARITY_RULES:
-            raise InputError(
-                "no such rule of similarity", found=self.similarity, allowed=", ".join(SIMILARITY_RULES)
-            )
+            raise InputError("no such rule of similarity", found=self.similarity, allowed=", ".join(SIMILARITY_RULES))
 
 
 @dataclass(frozen=True)
@@ -75,9 +71,7 @@ class Potency:
     upper_percent_of_estimate: float
 
 
-def potency_of(
-    preparation: str, ratio: float, lower: float, upper: float, g: float, assumed: float
-) -> Potency:
+def potency_of(preparation: str, ratio: float, lower: float, upper: float, g: float, assumed: float) -> Potency:
     """Return the potency from a ratio and its limits."""
     return Potency(
         preparation,
@@ -133,9 +127,7 @@ class Similarity:
     similar: bool
 
 
-def judge_similarity(
-    test: SignificanceTest, comparisons: tuple[Equivalence, ...], rules: Rules
-) -> Similarity:
+def judge_similarity(test: SignificanceTest, comparisons: tuple[Equivalence, ...], rules: Rules) -> Similarity:
     """Put the two verdicts side by side and let the rule chosen beforehand decide."""
     equivalent = all(comparison.similar for comparison in comparisons)
     verdicts = {"f-test": test.similar, "equivalence": equivalent, "both": test.similar and equivalent}

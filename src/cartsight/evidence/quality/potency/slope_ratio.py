@@ -109,9 +109,7 @@ def slope_ratio(
     require_standard_and_doses(assay, "slope-ratio")
     warnings: list[str] = []
     if assay.missing:
-        warnings.append(
-            f"{assay.missing} responses are missing; the analysis is by least squares on the others"
-        )
+        warnings.append(f"{assay.missing} responses are missing; the analysis is by least squares on the others")
     at_zero = assay.dose <= 0
     details: dict[str, object] = {}
     used = assay.subset(~at_zero) if blank == "drop" else assay
@@ -175,9 +173,7 @@ def slope_ratio(
     )
 
 
-def _analyse(
-    assay: Assay, transform: str, assumed_potency: float | Mapping[str, float], rules: Rules
-) -> _Analysis:
+def _analyse(assay: Assay, transform: str, assumed_potency: float | Mapping[str, float], rules: Rules) -> _Analysis:
     y, w = assay.transformed(transform), assay.weight
     at_zero = assay.dose <= 0
     h = len(assay.preparations)
@@ -218,15 +214,9 @@ def _analyse(
     for i in range(1, h):
         interval = fieller(b[i], b[0], v[i, i], v[0, 0], v[i, 0], t)
         name = assay.preparations[i]
-        assumed = (
-            assumed_potency if isinstance(assumed_potency, int | float) else assumed_potency.get(name, 1.0)
-        )
-        potencies.append(
-            potency_of(name, interval.ratio, interval.lower, interval.upper, interval.g, assumed)
-        )
-    slopes = tuple(
-        (name, float(b[i]), math.sqrt(float(v[i, i]))) for i, name in enumerate(assay.preparations)
-    )
+        assumed = assumed_potency if isinstance(assumed_potency, int | float) else assumed_potency.get(name, 1.0)
+        potencies.append(potency_of(name, interval.ratio, interval.lower, interval.upper, interval.g, assumed))
+    slopes = tuple((name, float(b[i]), math.sqrt(float(v[i, i]))) for i, name in enumerate(assay.preparations))
     crossing = next(line for line in anova if line.source == "intersection")
     test = SignificanceTest("F", crossing.f, crossing.df, df, crossing.p, not crossing.p < rules.significance)
     return _Analysis(

@@ -1,0 +1,13 @@
+"""`cartsight quality`: potency, combination, comparability, tolerance, capability, variance, gauge,
+charts, counting."""
+
+from __future__ import annotations
+
+import typer
+
+from cartsight.cli import quality_potency, quality_statistics
+
+app = typer.Typer(help="Assays and lots: potency, comparability, variance, control charts.", no_args_is_help=True)
+
+quality_potency.register(app)
+quality_statistics.register(app)

@@ -1,0 +1,535 @@
+"""`cartsight quality` comparability, tolerance, capability, variance, gauge, chart, cell-count, oos,
+sterility."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cartsight.cli.output import Json, Quiet, Seed, plain, print_json, stderr_console, stdout_console
+from cartsight.cli.quality_potency import number
+
+File = Annotated[Path, typer.Argument(help="CSV file.", show_default=False)]
+Value = Annotated[str, typer.Option("--value", help="Column of the values.")]
+Confidence = Annotated[float, typer.Option(help="Level of the intervals.")]
+
+DEFAULT_SEED = 1
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the group."""
+    app.command("comparability")(comparability)
+    app.command("tolerance")(tolerance)
+    app.command("capability")(capability)
+    app.command("variance")(variance)
+    app.command("gauge")(gauge)
+    app.command("chart")(chart)
+    app.command("cell-count")(cell_count)
+    app.command("oos")(oos)
+    app.command("sterility")(sterility)
+
+
+def _remarks(words: tuple[str, ...] | list[str], quiet: bool) -> None:
+    console = stderr_console(quiet)
+    for word in words:
+        console.print(f"note: {word}", markup=False)
+
+
+def _print_rows(title: str, rows: list[tuple[str, str]]) -> None:
+    from rich.table import Table
+
+    table = Table(title=title, show_header=False)
+    table.add_column("name")
+    table.add_column("value")
+    for name, value in rows:
+        table.add_row(name, value)
+    stdout_console().print(table)
+
+
+def _print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
+    from rich.table import Table
+
+    table = Table(title=title)
+    for i, name in enumerate(header):
+        table.add_column(name, justify="left" if i == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    stdout_console().print(table)
+
+
+def _interval(low: float, high: float) -> str:
+    return f"{number(low, 5)} to {number(high, 5)}"
+
+
+def _probability(value: float, option: str) -> None:
+    from cartsight.core.errors import InputError
+
+    if not 0.0 < value < 1.0:
+        raise InputError("must lie between 0 and 1", field=option, found=value)
+
+
+def comparability(
+    file: File,
+    margin: Annotated[
+        float | None,
+        typer.Option(help="Largest acceptable mean difference (a ratio above 1 on the log scale)."),
+    ] = None,
+    lower_margin: Annotated[float | None, typer.Option(help="Lower margin, if not symmetric.")] = None,
+    upper_margin: Annotated[float | None, typer.Option(help="Upper margin, if not symmetric.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Reference group [default: the first met].")] = None,
+    group: Annotated[str, typer.Option(help="Column of the group (process, site).")] = "group",
+    value: Value = "value",
+    pair: Annotated[str | None, typer.Option(help="Column that pairs values (split donor).")] = None,
+    scale: Annotated[str, typer.Option(help="linear or log.")] = "linear",
+    alpha: Annotated[float, typer.Option(help="Level of each one-sided test.")] = 0.05,
+    assumed_difference: Annotated[
+        float, typer.Option(help="True difference of the power statement (a ratio on the log scale).")
+    ] = 0.0,
+    target_power: Annotated[float, typer.Option(help="Power for lots_needed.")] = 0.8,
+    k: Annotated[float, typer.Option(help="Width of the quality range in sd.")] = 3.0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Two one-sided tests of each group against the reference, with power, lots needed and quality range."""
+    from cartsight.core.errors import InputError
+    from cartsight.evidence.quality.comparability import compare_file
+
+    if margin is not None:
+        if (scale == "log" and margin <= 1) or margin <= 0:
+            raise InputError("must be above zero (above 1 on the log scale)", field="--margin", found=margin)
+        lower_margin = lower_margin if lower_margin is not None else (1 / margin if scale == "log" else -margin)
+        upper_margin = upper_margin if upper_margin is not None else margin
+    if lower_margin is None or upper_margin is None:
+        raise InputError(
+            "no margin was given",
+            field="--margin",
+            hint="State --margin (or --lower-margin and --upper-margin) before you look at the data.",
+        )
+    results = compare_file(
+        file,
+        lower_margin,
+        upper_margin,
+        reference=reference,
+        group=group,
+        value=value,
+        pair=pair,
+        scale=scale,
+        alpha=alpha,
+        assumed_difference=assumed_difference,
+        target_power=target_power,
+        k=k,
+    )
+    if as_json:
+        print_json({**plain(results[0]), "comparisons": [plain(result) for result in results]})
+    else:
+        for result in results:
+            needed = "none reaches it" if result.lots_needed is None else str(result.lots_needed)
+            unit = "pairs" if result.design == "paired" else "lots per group"
+            rows = [
+                ("mean difference", number(result.mean_difference, 5)),
+                (f"{100 * (1 - 2 * alpha):.0f} % interval", _interval(result.lower, result.upper)),
+                ("margins", _interval(result.lower_margin, result.upper_margin)),
+                ("p (two one-sided tests)", number(result.p, 4)),
+                ("verdict", "equivalent" if result.equivalent else "equivalence not shown"),
+                ("power of this design", f"{result.power:.3f}"),
+                (f"{unit} for power {target_power:g}", needed),
+                ("quality range", _interval(result.quality_range.lower, result.quality_range.upper)),
+                ("test lots inside it", f"{result.quality_range.inside} of {result.quality_range.of}"),
+            ]
+            title = f"{result.test} - {result.reference} ({result.design}, {result.scale} scale)"
+            _print_rows(title, rows)
+    for result in results:
+        _remarks([f"{result.test}: {word}" for word in result.warnings], quiet)
+
+
+def tolerance(
+    file: File,
+    coverage: Annotated[float, typer.Option(help="Share of lots to cover.")] = 0.95,
+    confidence: Annotated[float, typer.Option(help="Confidence.")] = 0.95,
+    sides: Annotated[str, typer.Option(help="two, lower or upper.")] = "two",
+    scale: Annotated[str, typer.Option(help="linear or log.")] = "linear",
+    value: Value = "value",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Tolerance interval with exact factors, and its distribution-free counterpart."""
+    from cartsight.core.errors import InputError
+    from cartsight.evidence.quality.groups import read_values
+    from cartsight.evidence.quality.tolerance import tolerance_interval
+
+    values = read_values(file, value)
+    try:
+        result = tolerance_interval(values, coverage=coverage, confidence=confidence, sides=sides, scale=scale)
+    except InputError as error:
+        raise error.located(file=file) from None
+    if as_json:
+        print_json(result)
+    else:
+        free = _interval(result.non_parametric_lower, result.non_parametric_upper)
+        _print_rows(
+            f"Tolerance interval: {100 * coverage:g} % of lots with {100 * confidence:g} % confidence",
+            [
+                ("n", str(result.n)),
+                ("mean, sd", f"{number(result.mean)}, {number(result.sd)}"),
+                ("k (exact)", f"{result.k:.4f}"),
+                ("limits", _interval(result.lower, result.upper)),
+                ("extremes", f"{free}, confidence {result.non_parametric_confidence:.3f}"),
+                ("n for a distribution-free interval", str(result.non_parametric_n)),
+            ],
+        )
+    _remarks(result.warnings, quiet)
+
+
+def capability(
+    file: File,
+    lsl: Annotated[float | None, typer.Option(help="Lower specification limit.")] = None,
+    usl: Annotated[float | None, typer.Option(help="Upper specification limit.")] = None,
+    target: Annotated[float | None, typer.Option(help="Target.")] = None,
+    value: Value = "value",
+    subgroup: Annotated[str | None, typer.Option(help="Column of rational subgroups.")] = None,
+    confidence: Confidence = 0.95,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Capability indices with intervals, and the share out of specification."""
+    from cartsight.core.errors import InputError
+    from cartsight.evidence.quality.capability import capability as analyse
+    from cartsight.evidence.quality.csv_table import read_csv_table
+    from cartsight.evidence.quality.groups import read_values
+
+    values = read_values(file, value)
+    labels = read_csv_table(file, [subgroup]).text(subgroup) if subgroup else None
+    try:
+        result = analyse(values, lsl=lsl, usl=usl, target=target, subgroups=labels, confidence=confidence)
+    except InputError as error:
+        raise error.located(file=file) from None
+    if as_json:
+        print_json(result)
+    else:
+        rows = [
+            [
+                name.capitalize(),
+                number(getattr(result, name), 4),
+                _interval(getattr(result, f"{name}_lower"), getattr(result, f"{name}_upper")),
+            ]
+            for name in ("cp", "cpk", "cpm")
+        ]
+        rows += [[name.capitalize(), number(getattr(result, name), 4), "-"] for name in ("pp", "ppk")]
+        share = number(result.out_of_specification, 3)
+        _print_table(
+            f"Capability, n = {result.n}, sd {number(result.sd)} ({result.sd_source}), out of specification {share}",
+            ["index", "estimate", f"{100 * confidence:g} % interval"],
+            rows,
+        )
+    _remarks(result.warnings, quiet)
+
+
+def variance(
+    file: File,
+    factors: Annotated[
+        str | None, typer.Option(help="Columns, widest first: site,donor,run or plate,sample,plate:sample.")
+    ] = None,
+    structure: Annotated[str, typer.Option(help="auto, nested or crossed.")] = "auto",
+    value: Value = "value",
+    confidence: Confidence = 0.95,
+    draws: Annotated[int, typer.Option(help="Posterior draws; 0 for none.")] = 4000,
+    seed: Seed = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Variance components: mean squares, restricted likelihood and posterior side by side."""
+    from cartsight.evidence.quality.random_effects import read_study
+    from cartsight.evidence.quality.variance_components import estimate_variance_components
+
+    _probability(confidence, "--confidence")
+    chosen = [name.strip().lower() for name in factors.split(",")] if factors else []
+    study = read_study(file, value=value, factors=chosen, structure=structure)
+    result = estimate_variance_components(
+        study, confidence=confidence, seed=DEFAULT_SEED if seed is None else seed, draws=draws
+    )
+    if as_json:
+        print_json(result)
+    else:
+        rows = []
+        for item in result.components.values():
+            shown = f"at boundary (<= {number(item.upper, 4)})" if item.at_boundary else number(item.estimate)
+            posterior = "-" if item.posterior is None else _interval(item.posterior.lower, item.posterior.upper)
+            rows.append(
+                [
+                    item.factor,
+                    shown,
+                    _interval(item.lower, item.upper),
+                    f"{100 * item.share:.1f} %",
+                    posterior,
+                ]
+            )
+        _print_table(
+            f"Variance components ({result.structure}, n = {result.n}, mean {number(result.mean)})",
+            ["factor", "variance", "interval", "share", "posterior"],
+            rows,
+        )
+        rows = [
+            [
+                line.source,
+                str(line.df),
+                number(line.ss),
+                number(line.ms),
+                " + ".join(f"{weight:.4g} {name}" for name, weight in line.expectation.items()),
+            ]
+            for line in result.anova
+        ]
+        _print_table("Mean squares", ["source", "df", "sum of squares", "mean square", "expectation"], rows)
+    _remarks(result.warnings, quiet)
+
+
+def gauge(
+    file: File,
+    part: Annotated[str, typer.Option(help="Column of the part (sample).")] = "part",
+    operator: Annotated[str, typer.Option(help="Column of the operator (analyst).")] = "operator",
+    value: Value = "value",
+    tolerance: Annotated[float | None, typer.Option(help="Width of the specification.")] = None,
+    pool_above_p: Annotated[float, typer.Option(help="Pool the interaction when its p is above this.")] = 0.25,
+    confidence: Confidence = 0.95,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Gauge repeatability and reproducibility, with intervals."""
+    from cartsight.core.errors import InputError
+    from cartsight.evidence.quality.gauge import gauge_study, read_gauge_study
+
+    _probability(confidence, "--confidence")
+    values, parts, operators = read_gauge_study(file, part=part, operator=operator, value=value)
+    try:
+        result = gauge_study(
+            values, parts, operators, tolerance=tolerance, pool_above_p=pool_above_p, confidence=confidence
+        )
+    except InputError as error:
+        raise error.located(file=file) from None
+    if as_json:
+        print_json(result)
+    else:
+        _print_table(
+            f"Gauge study: {result.parts} parts, {result.operators} operators, "
+            f"{result.distinct_categories} distinct categories",
+            ["source", "variance", "interval", "% contribution", "% study"],
+            [
+                [
+                    item.source,
+                    number(item.estimate, 5),
+                    _interval(item.lower, item.upper),
+                    f"{item.percent_contribution:.2f}",
+                    f"{item.percent_study_variation:.2f}",
+                ]
+                for item in result.components.values()
+            ],
+        )
+    _remarks(result.warnings, quiet)
+
+
+def chart(
+    file: File,
+    kind: Annotated[
+        str,
+        typer.Option("--chart", "--kind", help="shewhart (or individuals), means (xbar), ewma, cusum, westgard."),
+    ] = "shewhart",
+    target: Annotated[float | None, typer.Option(help="Centre [default: mean of the values].")] = None,
+    sigma: Annotated[float | None, typer.Option(help="Known sd [default: moving range].")] = None,
+    width: Annotated[float, typer.Option("--width", "--L", help="Width of the limits in sd.")] = 3.0,
+    weight: Annotated[float, typer.Option("--lambda", help="EWMA: weight of the newest value.")] = 0.2,
+    exact_limits: Annotated[bool, typer.Option(help="EWMA: limits that widen over the first points.")] = False,
+    k: Annotated[
+        float | None,
+        typer.Option(help="CUSUM: reference value, in sd; in data units with --h and no --sigma."),
+    ] = None,
+    h: Annotated[float | None, typer.Option(help="CUSUM: decision interval, likewise.")] = None,
+    value: Value = "value",
+    subgroup: Annotated[str | None, typer.Option(help="means: column of the subgroup.")] = None,
+    seed: Seed = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Control chart with its signals and average run lengths."""
+    from cartsight.core.errors import InputError, nearest
+    from cartsight.evidence.quality import control_charts as charts
+    from cartsight.evidence.quality.csv_table import read_csv_table
+    from cartsight.evidence.quality.groups import read_values
+
+    kinds = ("shewhart", "individuals", "imr", "means", "xbar", "ewma", "cusum", "westgard")
+    if kind not in kinds:
+        raise InputError(
+            "no such chart", field="--chart", found=kind, allowed=", ".join(kinds), hint=nearest(kind, kinds)
+        )
+    values = read_values(file, value)
+    try:
+        if kind in ("means", "xbar") or (kind == "shewhart" and subgroup):
+            if subgroup is None:
+                raise InputError("a chart of means needs --subgroup COLUMN")
+            labels = read_csv_table(file, [subgroup]).text(subgroup)
+            result = charts.means_chart(values, labels, centre=target, sigma=sigma, width=width)
+        elif kind in ("shewhart", "individuals", "imr"):
+            result = charts.individuals_chart(values, centre=target, sigma=sigma, width=width)
+        elif kind == "ewma":
+            result = charts.ewma_chart(
+                values, centre=target, sigma=sigma, weight=weight, width=width, exact_limits=exact_limits
+            )
+        elif kind == "cusum":
+            result = charts.cusum_chart(
+                values,
+                centre=target,
+                sigma=sigma,
+                k=0.5 if k is None else k,
+                h=5.0 if h is None else h,
+                data_units=sigma is None and k is not None and h is not None,
+            )
+        else:
+            result = charts.westgard_chart(
+                values, centre=target, sigma=sigma, seed=DEFAULT_SEED if seed is None else seed
+            )
+    except InputError as error:
+        raise error.located(file=file) from None
+    if as_json:
+        print_json({**plain(result), "in_control": result.in_control})
+    else:
+        rows: list[tuple[str, str]] = [
+            ("centre", f"{number(result.centre)} ({result.centre_source})"),
+            ("sigma", f"{number(result.sigma)} ({result.sigma_source})"),
+            ("limits", _interval(result.lower_limit, result.upper_limit)),
+        ]
+        rows += [(f"run length at {item.shift:g} sd", f"{item.average_run_length:.1f}") for item in result.run_lengths]
+        _print_rows(f"{result.chart} chart, {result.n} points, {len(result.signals)} signals", rows)
+        if result.signals:
+            _print_table(
+                "Signals",
+                ["rule", "point", "value", "statistic", "kind"],
+                [
+                    [
+                        item.rule,
+                        str(item.index),
+                        number(item.value),
+                        number(item.statistic, 4),
+                        "warning" if item.warning_only else "signal",
+                    ]
+                    for item in result.signals
+                ],
+            )
+    _remarks(result.warnings, quiet)
+
+
+def cell_count(
+    file: File,
+    fraction: Annotated[str, typer.Option(help="Column of the dilution fraction.")] = "dilution_fraction",
+    count: Annotated[str, typer.Option(help="Column of the count.")] = "count",
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples.", min=100, max=100_000)] = 1000,
+    seed: Seed = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Quality of a cell count from a dilution series: precision and proportionality."""
+    from cartsight.core.errors import InputError
+    from cartsight.evidence.quality.cell_counting import cell_count_quality, read_dilution_series
+
+    fractions, counts = read_dilution_series(file, fraction=fraction, count=count)
+    try:
+        result = cell_count_quality(fractions, counts, seed=DEFAULT_SEED if seed is None else seed, resamples=resamples)
+    except InputError as error:
+        raise error.located(file=file) from None
+    if as_json:
+        print_json(result)
+    else:
+        rows = []
+        for name, label in (
+            ("slope", "cells per unit fraction"),
+            ("pooled_cv", "pooled CV"),
+            ("proportionality_index", "proportionality index"),
+        ):
+            low, high = getattr(result, f"{name}_lower"), getattr(result, f"{name}_upper")
+            rows.append((label, f"{number(getattr(result, name), 5)} ({_interval(low, high)})"))
+        rows.append(("R squared of the proportional fit", number(result.r_squared, 5)))
+        _print_rows(f"Cell count, {result.n} counts at {len(result.levels)} dilutions", rows)
+    _remarks(result.warnings, quiet)
+
+
+def oos(
+    lower: Annotated[float, typer.Option(help="Lower limit, relative to the true value.")],
+    upper: Annotated[float, typer.Option(help="Upper limit, relative to the true value.")],
+    gcv: Annotated[float, typer.Option(help="Geometric CV of one result, 0.2 for 20 %.")],
+    bias: Annotated[float, typer.Option(help="Relative bias, 0.12 for 12 %.")] = 0.0,
+    replicates: Annotated[int, typer.Option(help="Results averaged.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Probability that a result is out of specification, from bias and variation."""
+    from cartsight.evidence.quality.out_of_specification import (
+        out_of_specification_probability,
+        replicate_table,
+    )
+
+    probability = out_of_specification_probability(lower, upper, relative_bias=bias, gcv=gcv, replicates=replicates)
+    table = replicate_table(lower, upper, relative_bias=bias, gcv=gcv)
+    result: dict[str, Any] = {"probability_out_of_specification": probability, "by_replicates": table}
+    if as_json:
+        print_json(result)
+    else:
+        rows = [(f"{item.replicates} result(s) averaged", number(item.probability, 5)) for item in table]
+        _print_rows(f"Probability out of specification: {probability:.6f}", rows)
+
+
+def sterility(
+    organisms_per_ml: Annotated[float, typer.Option(help="Load of a contaminated lot, CFU per mL.")] = 1.0,
+    volume_ml: Annotated[float, typer.Option(help="Volume tested, mL.")] = 1.0,
+    contaminated_share: Annotated[float, typer.Option(help="Share of contaminated containers.")] = 0.01,
+    containers: Annotated[int, typer.Option(help="Containers tested.")] = 20,
+    contamination_prior: Annotated[float, typer.Option(help="Probability that a lot is contaminated.")] = 0.001,
+    median_days: Annotated[float, typer.Option(help="Median time to detection, days.")] = 1.5,
+    log_sd: Annotated[float, typer.Option(help="Sd of ln time to detection.")] = 0.5,
+    sensitivity: Annotated[float, typer.Option(help="Share of contaminated samples that ever turn positive.")] = 1.0,
+    false_positive: Annotated[float, typer.Option(help="False positive signals per sterile lot.")] = 0.002,
+    day: Annotated[list[float] | None, typer.Option(help="Release days [default: 3 5 7 14].")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """What a sterility test can see: by containers, by volume, and by the day of release."""
+    from cartsight.evidence.quality.sterility import (
+        TimeToDetection,
+        detection_by_containers,
+        detection_by_volume,
+        release_risk,
+    )
+
+    curve = TimeToDetection(median_days, log_sd, sensitivity)
+    risks = [
+        release_risk(
+            when,
+            contamination_prior=contamination_prior,
+            organisms_per_ml=organisms_per_ml,
+            volume_ml=volume_ml,
+            detection=curve,
+            false_positive=false_positive,
+        )
+        for when in (day or [3.0, 5.0, 7.0, 14.0])
+    ]
+    result = {
+        "detection_by_containers": detection_by_containers(contaminated_share, containers),
+        "detection_by_volume": detection_by_volume(organisms_per_ml, volume_ml),
+        "release": risks,
+    }
+    if as_json:
+        print_json(result)
+    else:
+        _print_table(
+            f"Detection: by containers {result['detection_by_containers']:.4f}, by volume "
+            f"{result['detection_by_volume']:.4f}",
+            ["day", "detected", "released contaminated", "of the released", "stopped"],
+            [
+                [
+                    number(item.day),
+                    number(item.detected_if_contaminated, 4),
+                    number(item.released_contaminated, 3),
+                    number(item.contaminated_given_released, 3),
+                    number(item.stopped, 4),
+                ]
+                for item in risks
+            ],
+        )
+    _remarks(["load, prior, detection times and false positives are assumptions unless you give them"], quiet)
