@@ -1,4 +1,4 @@
-"""The BCMA cohort loader, on a synthetic file of the same shape (the real one has no licence and is not shipped)."""
+"""The BCMA cohort loader, on a synthetic file of the same shape (the real one has no licence)."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_bad_files(tmp_path: Path) -> None:
 
 
 def test_published_figures_of_the_real_cohort() -> None:
-    # Printed in the authors' figure 2C and table 1: p = 0.043; medians about 5.75 and 10.36 months; 70 days (60-86).
+    # Authors' figure 2C and table 1: p = 0.043; medians about 5.75 and 10.36 months; 70 days (60-86).
     path = os.environ.get("CARTSIGHT_BCMA_COHORT")
     if path is None:
         pytest.skip("set CARTSIGHT_BCMA_COHORT to your copy of cart_bridging_data.xlsx")

@@ -1,4 +1,4 @@
-"""Fits to published landmarks: exact when just identified, honest about degrees of freedom and correlation."""
+"""Fits to published landmarks: exact when just identified, honest about what is left to test."""
 
 from __future__ import annotations
 
@@ -60,16 +60,12 @@ def test_the_scales_agree_on_consistent_landmarks(scale: str) -> None:
 
 
 def test_a_wrong_law_is_rejected() -> None:
-    tight = [
-        Landmark(t, s, s - 0.02, s + 0.02)
-        for t in (6.0, 12.0, 24.0, 60.0)
-        for s in [float(TRUTH.survival(t))]
-    ]
+    tight = [Landmark(t, s, s - 0.02, s + 0.02) for t in (6.0, 12.0, 24.0, 60.0) for s in [float(TRUTH.survival(t))]]
     assert fit_landmarks(tight, "exponential").p_value < 1e-6
 
 
 def test_intervals_from_one_curve_have_the_spread_of_refitted_trials() -> None:
-    # 150 trials: fit each trial's own landmarks; the spread of estimates is the truth that one fit must claim.
+    # Fit each trial's own landmarks: the spread of the estimates is what a single fit must claim.
     rng = np.random.default_rng(5)
     estimates, claimed = [], []
     for _ in range(150):
@@ -91,9 +87,7 @@ def test_patients_stand_in_for_intervals_as_a_lower_bound() -> None:
     result = fit_landmarks(marks, "mixture_cure_exponential", n=101)
     assert any("lower bound" in note for note in result.notes)
     assert result.degrees_of_freedom == 1
-    assert result.standard_error[0] == pytest.approx(
-        np.sqrt(result.published[0] * (1 - result.published[0]) / 101)
-    )
+    assert result.standard_error[0] == pytest.approx(np.sqrt(result.published[0] * (1 - result.published[0]) / 101))
 
 
 def test_background_is_taken_out_and_put_back() -> None:
@@ -102,15 +96,9 @@ def test_background_is_taken_out_and_put_back() -> None:
     observed = [
         Landmark(t, s, s - 0.08, s + 0.08)
         for t in (1.0, 2.0, 5.0)
-        for s in [
-            float(
-                MixtureCure(0.45, Weibull(0.9, 1.0)).survival(t) * np.exp(-1.2 * person.cumulative_hazard(t))
-            )
-        ]
+        for s in [float(MixtureCure(0.45, Weibull(0.9, 1.0)).survival(t) * np.exp(-1.2 * person.cumulative_hazard(t)))]
     ]
-    result = fit_landmarks(
-        observed, "mixture_cure_weibull", background=person, standardised_mortality_ratio=1.2
-    )
+    result = fit_landmarks(observed, "mixture_cure_weibull", background=person, standardised_mortality_ratio=1.2)
     assert result.parameters["cure_fraction"] == pytest.approx(0.45, rel=1e-3)
     assert result.law().survival([1.0, 2.0, 5.0]) == pytest.approx([m.survival for m in observed], rel=1e-6)
     assert float(result.law().survival(40.0)) < 0.05

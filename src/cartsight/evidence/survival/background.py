@@ -44,9 +44,7 @@ class PopulationMortality:
         if not (np.isfinite(self.age_years) and self.age_years >= 0):
             raise InputError("an age at time 0 is not negative", field="age_years", found=self.age_years)
         if not (np.isfinite(self.units_per_year) and self.units_per_year > 0):
-            raise InputError(
-                "units per year must be positive", field="units_per_year", found=self.units_per_year
-            )
+            raise InputError("units per year must be positive", field="units_per_year", found=self.units_per_year)
         object.__setattr__(self, "rates_per_year", rates)
         object.__setattr__(self, "_cumulative", np.concatenate([[0.0], np.cumsum(rates)]))
 

@@ -39,9 +39,7 @@ class CumulativeIncidence:
     def incidence_at(self, times: npt.ArrayLike) -> Float:
         """Return the cumulative incidence at `times`."""
         t = np.atleast_1d(np.asarray(times, dtype=np.float64))
-        return np.asarray(
-            np.concatenate([[0.0], self.incidence])[np.searchsorted(self.time, t, side="right")]
-        )
+        return np.asarray(np.concatenate([[0.0], self.incidence])[np.searchsorted(self.time, t, side="right")])
 
 
 def aalen_johansen(

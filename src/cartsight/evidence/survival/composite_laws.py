@@ -191,13 +191,9 @@ class ModelAverage(Law):
 
     def __post_init__(self) -> None:
         if len(self.laws) != len(self.weights) or not self.laws:
-            raise InputError(
-                "a model average needs one weight per law", field="weights", found=len(self.weights)
-            )
+            raise InputError("a model average needs one weight per law", field="weights", found=len(self.weights))
         if min(self.weights) < 0 or abs(sum(self.weights) - 1) > 1e-9:
-            raise InputError(
-                "model weights are not negative and add up to 1", field="weights", found=self.weights
-            )
+            raise InputError("model weights are not negative and add up to 1", field="weights", found=self.weights)
 
     @property
     def cure_fraction(self) -> Any:
@@ -208,9 +204,7 @@ class ModelAverage(Law):
         with np.errstate(divide="ignore"):
             logs = np.log(np.asarray(self.weights))
         log_s = np.logaddexp.reduce([w - h for w, (_, h) in zip(logs, parts, strict=True)], axis=0)
-        log_f = np.logaddexp.reduce(
-            [w + log_h - h for w, (log_h, h) in zip(logs, parts, strict=True)], axis=0
-        )
+        log_f = np.logaddexp.reduce([w + log_h - h for w, (log_h, h) in zip(logs, parts, strict=True)], axis=0)
         return np.asarray(log_f - log_s), np.asarray(-log_s)
 
     def citation(self) -> str:

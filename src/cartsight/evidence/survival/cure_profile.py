@@ -137,9 +137,7 @@ def _end(
         eta = -limit
         value, beta = at(eta, beta)
         if value < target:
-            return float(
-                expit(_crossing(at, float(fitted.coefficients[0]), fitted.log_likelihood, eta, target, beta))
-            )
+            return float(expit(_crossing(at, float(fitted.coefficients[0]), fitted.log_likelihood, eta, target, beta)))
     se = float(fitted.standard_errors[0])
     stride = float(np.clip(se, 0.1, 1.0)) if se > 0 else 0.5
     for _ in range(60):
@@ -190,13 +188,7 @@ def _crossing(
 def _uncured_at_end(fitted: Fit) -> float:
     law = fitted.law(_mean(fitted.likelihood.covariates))
     end = fitted.data.last_time
-    part = (
-        law.uncured
-        if isinstance(law, MixtureCure)
-        else law.kernel
-        if isinstance(law, NonMixtureCure)
-        else law
-    )
+    part = law.uncured if isinstance(law, MixtureCure) else law.kernel if isinstance(law, NonMixtureCure) else law
     return float(part.survival(end))
 
 

@@ -29,9 +29,7 @@ class Clicks:
     survival: Float
 
 
-def clean_clicks(
-    time: npt.ArrayLike, survival: npt.ArrayLike, last_risk_time: float, repairs: list[str]
-) -> Clicks:
+def clean_clicks(time: npt.ArrayLike, survival: npt.ArrayLike, last_risk_time: float, repairs: list[str]) -> Clicks:
     """Return clean clicks, appending what was changed to `repairs`.
 
     Raises
@@ -71,9 +69,7 @@ def clean_clicks(
     s = _level(t, s, repairs)
     if t[-1] < last_risk_time:
         t, s = np.append(t, last_risk_time), np.append(s, s[-1])
-        repairs.append(
-            f"the curve was held level from its last click to the last number at risk at {last_risk_time:g}"
-        )
+        repairs.append(f"the curve was held level from its last click to the last number at risk at {last_risk_time:g}")
     if t[-1] <= 0:
         raise InputError("all clicks are at time 0", field="clicks")
     return Clicks(t, s)
@@ -104,9 +100,7 @@ def clean_at_risk(time: npt.ArrayLike, number: npt.ArrayLike) -> tuple[Float, Fl
         )
     missing = np.flatnonzero(~(np.isfinite(t) & np.isfinite(n)))
     if missing.size:
-        raise InputError(
-            f"row {missing[0] + 1} of the at-risk table is missing or not finite", field="at_risk"
-        )
+        raise InputError(f"row {missing[0] + 1} of the at-risk table is missing or not finite", field="at_risk")
     if t[0] != 0:
         raise InputError(
             "the at-risk table must start at time 0",
@@ -148,9 +142,7 @@ def _pull_in(s: Float, repairs: list[str]) -> Float:
             allowed=f"0 to 1 (up to {OUT_OF_RANGE} outside is repaired)",
         )
     if over.max() > 0:
-        repairs.append(
-            f"{int((over > 0).sum())} clicks up to {over.max():.3g} outside [0, 1] were pulled to the edge"
-        )
+        repairs.append(f"{int((over > 0).sum())} clicks up to {over.max():.3g} outside [0, 1] were pulled to the edge")
     return np.clip(s, 0, 1)
 
 

@@ -181,9 +181,7 @@ class LogLogistic(Family):
         y = k * (np.log(t) - theta[0])
         p = expit(y)
         log_h = theta[1] - np.log(t) - np.logaddexp(0.0, -y)
-        return Terms(
-            log_h, np.logaddexp(0.0, y), _stack(-k * (1 - p), 1 + y * (1 - p)), _stack(-k * p, y * p)
-        )
+        return Terms(log_h, np.logaddexp(0.0, y), _stack(-k * (1 - p), 1 + y * (1 - p)), _stack(-k * p, y * p))
 
     def hazards(self, t: Float, theta: Parameters) -> tuple[Float, Float]:
         y = np.exp(np.minimum(theta[1], LARGEST_EXPONENT)) * (np.log(t) - theta[0])

@@ -89,14 +89,8 @@ class Fit:
     def coefficient_names(self) -> tuple[str, ...]:
         """Names on the unconstrained scale, in the order of the coefficients."""
         family = self.likelihood.family
-        cure = (
-            ("logit_cure_fraction", *(f"cure:{c}" for c in self.cure_covariate_names))
-            if self.has_cure
-            else ()
-        )
-        core = tuple(
-            f"log_{n}" if log else n for n, log in zip(family.parameters, family.logarithmic, strict=True)
-        )
+        cure = ("logit_cure_fraction", *(f"cure:{c}" for c in self.cure_covariate_names)) if self.has_cure else ()
+        core = tuple(f"log_{n}" if log else n for n, log in zip(family.parameters, family.logarithmic, strict=True))
         return (*cure, *core, *self.covariate_names)
 
     @property
@@ -128,9 +122,7 @@ class Fit:
         """Return Wald intervals, taken on the unconstrained scale and mapped to the natural one."""
         half = normal_quantile(level) * self.standard_errors
         low, high = self.natural(self.coefficients - half), self.natural(self.coefficients + half)
-        return {
-            name: (float(a), float(b)) for name, a, b in zip(self.parameter_names, low, high, strict=True)
-        }
+        return {name: (float(a), float(b)) for name, a, b in zip(self.parameter_names, low, high, strict=True)}
 
     def law(
         self,
@@ -164,9 +156,7 @@ class Fit:
             law = cure_law(self.model.cure, pi, law)
         if background is not None:
             rates = self.likelihood.background
-            law = OnBackground(
-                law, background, rates.standardised_mortality_ratio if rates is not None else 1.0
-            )
+            law = OnBackground(law, background, rates.standardised_mortality_ratio if rates is not None else 1.0)
         return law
 
     def draw(self, count: int, rng: np.random.Generator) -> Float:
@@ -278,9 +268,7 @@ def bootstrap(fitted: Fit, count: int, rng: np.random.Generator) -> Float:
     return np.array(results).reshape(-1, fitted.coefficients.size)
 
 
-def climb(
-    likelihood: Likelihood, start: Float, free: npt.NDArray[np.bool_] | None = None
-) -> tuple[Float, float]:
+def climb(likelihood: Likelihood, start: Float, free: npt.NDArray[np.bool_] | None = None) -> tuple[Float, float]:
     """Return the coefficients of the highest likelihood reached from `start` and that log likelihood.
 
     BFGS in coordinates scaled by the outer product of the scores, so that units and spline bases do not
@@ -345,9 +333,7 @@ def _finish(
     free = np.ones(beta.size, dtype=bool)
     if name.cure != "none" and abs(beta[0]) > CURE_BOUNDARY:
         free[: likelihood.cure_size] = False
-        notes.append(
-            f"the cure fraction is at its boundary {0 if beta[0] < 0 else 1}; its coefficients are held there"
-        )
+        notes.append(f"the cure fraction is at its boundary {0 if beta[0] < 0 else 1}; its coefficients are held there")
     value, decrement, information = -np.inf, np.inf, np.eye(int(free.sum()))
     for _ in range(8):
         root = _score_scaling(likelihood, beta, free)
@@ -369,15 +355,12 @@ def _finish(
     covariance[np.ix_(free, free)] = inner
     if singular:
         notes.append(
-            "the data do not inform some direction of the coefficients: "
-            "intervals and draws understate uncertainty"
+            "the data do not inform some direction of the coefficients: intervals and draws understate uncertainty"
         )
     if decrement > 1e-3:
         raise FitError(f"{name}: no maximum found (distance in log likelihood {decrement:.2g})")
     value = likelihood.value_and_gradient(beta)[0]
-    return Fit(
-        name, likelihood, beta, covariance, value, decrement, covariate_names, cure_names, tuple(notes)
-    )
+    return Fit(name, likelihood, beta, covariance, value, decrement, covariate_names, cure_names, tuple(notes))
 
 
 def _newton(
@@ -415,9 +398,7 @@ def _starts(likelihood: Likelihood) -> list[Float]:
     tail = _tail(data)
     starts = []
     for pi in dict.fromkeys((float(np.clip(tail, 0.05, 0.9)), float(np.clip(0.5 * tail, 0.03, 0.5)))):
-        events_only = SurvivalData(
-            data.time[data.event], data.event[data.event], upper=data.upper[data.event]
-        )
+        events_only = SurvivalData(data.time[data.event], data.event[data.event], upper=data.upper[data.event])
         for core in family.starts(events_only):
             starts.append(np.concatenate([[np.log(pi / (1 - pi))], np.zeros(r), core, np.zeros(q)]))
     return starts
@@ -436,9 +417,7 @@ def _design(value: npt.ArrayLike | None, n: int, name: str) -> Float:
     matrix = np.asarray(value, dtype=np.float64)
     matrix = matrix[:, None] if matrix.ndim == 1 else matrix
     if matrix.ndim != 2 or matrix.shape[0] != n:
-        raise InputError(
-            "covariates have one row per subject", field=name, found=matrix.shape, allowed=f"({n}, q)"
-        )
+        raise InputError("covariates have one row per subject", field=name, found=matrix.shape, allowed=f"({n}, q)")
     if not np.all(np.isfinite(matrix)):
         raise InputError("a covariate is missing or not finite", field=name)
     if matrix.shape[1] and np.linalg.matrix_rank(np.column_stack([np.ones(n), matrix])) <= matrix.shape[1]:

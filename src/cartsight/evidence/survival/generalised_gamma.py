@@ -138,9 +138,7 @@ def _survival(w: Float, q: float, s: float, ds: float) -> tuple[Float, Float]:
     tail = np.where(right, above[panel] - part, below[panel] + part)
     tail_dq = np.where(right, above_dq[panel] - part_dq, below_dq[panel] + part_dq)
     survival = np.maximum(np.where(right, tail, 1.0 - tail), 1e-320)
-    log_survival = np.where(
-        right, np.log(survival), np.log1p(-np.clip(np.where(right, 0.0, tail), 0.0, 1 - 1e-16))
-    )
+    log_survival = np.where(right, np.log(survival), np.log1p(-np.clip(np.where(right, 0.0, tail), 0.0, 1 - 1e-16)))
     slope = np.where(right, tail_dq, -tail_dq) / survival
     beyond = w > edges[-1]
     if beyond.any():

@@ -115,9 +115,7 @@ class KaplanMeier:
         """
         tau = self.last_time if horizon is None else float(horizon)
         if not (np.isfinite(tau) and tau > 0):
-            raise InputError(
-                "the horizon of a restricted mean must be positive", field="horizon", found=horizon
-            )
+            raise InputError("the horizon of a restricted mean must be positive", field="horizon", found=horizon)
         if tau > self.last_time * (1 + 1e-12) and not (self.survival.size and self.survival[-1] <= 0):
             raise InputError(
                 "the horizon lies beyond the longest follow-up",

@@ -78,10 +78,7 @@ class Law(ABC):
         """Return S(given + t) / S(given)."""
         start = np.asarray(given, dtype=np.float64)
         return np.asarray(
-            np.exp(
-                self.cumulative_hazard(start)
-                - self.cumulative_hazard(start + np.asarray(t, dtype=np.float64))
-            )
+            np.exp(self.cumulative_hazard(start) - self.cumulative_hazard(start + np.asarray(t, dtype=np.float64)))
         )
 
     def restricted_mean(self, horizon: float, panels: int = 60) -> Any:
@@ -93,9 +90,7 @@ class Law(ABC):
             When the horizon is not positive and finite.
         """
         if not (np.isfinite(horizon) and horizon > 0):
-            raise InputError(
-                "the horizon of a restricted mean must be positive", field="horizon", found=horizon
-            )
+            raise InputError("the horizon of a restricted mean must be positive", field="horizon", found=horizon)
         edges = horizon * np.concatenate([[0.0], np.geomspace(1e-9, 1.0, panels)])
         half = 0.5 * np.diff(edges)
         t = ((edges[:-1] + half)[:, None] + half[:, None] * _NODES).ravel()
@@ -146,9 +141,7 @@ class FamilyLaw(Law):
     def from_theta(cls, theta: npt.ArrayLike) -> FamilyLaw:
         """Return the law for unconstrained parameters along the first axis."""
         rows = np.asarray(theta, dtype=np.float64)
-        values = [
-            np.exp(row) if is_log else row for row, is_log in zip(rows, cls.family.logarithmic, strict=True)
-        ]
+        values = [np.exp(row) if is_log else row for row, is_log in zip(rows, cls.family.logarithmic, strict=True)]
         return cls(
             **{
                 name: float(value) if np.ndim(value) == 0 else value
@@ -174,9 +167,7 @@ class Exponential(FamilyLaw):
 
     rate: Any
     family: ClassVar[Family] = families.Exponential()
-    source: ClassVar[str] = (
-        "Exponential law: constant hazard; NICE DSU Technical Support Document 14 (Latimer 2011)"
-    )
+    source: ClassVar[str] = "Exponential law: constant hazard; NICE DSU Technical Support Document 14 (Latimer 2011)"
 
     def quantile(self, u: npt.ArrayLike) -> Float:
         with np.errstate(divide="ignore"):
@@ -286,9 +277,7 @@ class GeneralisedGamma(FamilyLaw):
             return np.asarray(np.exp(self.mu + np.asarray(self.sigma) * w))
 
     def mean(self) -> Any:
-        q, sigma = np.broadcast_arrays(
-            np.asarray(self.Q, dtype=np.float64), np.asarray(self.sigma, dtype=np.float64)
-        )
+        q, sigma = np.broadcast_arrays(np.asarray(self.Q, dtype=np.float64), np.asarray(self.sigma, dtype=np.float64))
         near_zero = np.abs(q) < 1e-4
         safe = np.where(near_zero, 1.0, q)
         a = safe**-2.0
@@ -315,9 +304,7 @@ class RoystonParmar(Law):
 
     def __post_init__(self) -> None:
         if len(self.knots) < 2 or np.any(np.diff(self.knots) <= 0):
-            raise InputError(
-                "knots must increase and include both boundaries", field="knots", found=self.knots
-            )
+            raise InputError("knots must increase and include both boundaries", field="knots", found=self.knots)
         if np.shape(self.coefficients)[0] != len(self.knots):
             raise InputError(
                 "a spline has as many coefficients as knots",
@@ -332,9 +319,7 @@ class RoystonParmar(Law):
         return {f"gamma_{j}": value for j, value in enumerate(self.coefficients)}
 
     def log_hazard_and_cumulative(self, t: Float) -> tuple[Float, Float]:
-        return families.RoystonParmar(self.knots).hazards(
-            t, list(np.asarray(self.coefficients, dtype=np.float64))
-        )
+        return families.RoystonParmar(self.knots).hazards(t, list(np.asarray(self.coefficients, dtype=np.float64)))
 
     def citation(self) -> str:
         return "Royston & Parmar 2002, Stat Med 21:2175, doi:10.1002/sim.1203"
@@ -365,9 +350,7 @@ def invert_cumulative_hazard(cumulative: Callable[[Float], Float], target: Float
 def _probability(u: npt.ArrayLike) -> Float:
     value = np.asarray(u, dtype=np.float64)
     if not np.all((value >= 0) & (value <= 1)):
-        raise InputError(
-            "survival lies between 0 and 1", field="u", found=float(value.ravel()[0]), allowed="0 to 1"
-        )
+        raise InputError("survival lies between 0 and 1", field="u", found=float(value.ravel()[0]), allowed="0 to 1")
     return value
 
 

@@ -142,9 +142,7 @@ class Likelihood:
                 value[late] += smr * background.cumulative_entry[late]
         return float(data.weight @ value), (score * data.weight).T
 
-    def _log_interval(
-        self, beta: Float, inside: Bool, gap: Float, d_gap: Float, end: Float
-    ) -> tuple[Float, Float]:
+    def _log_interval(self, beta: Float, inside: Bool, gap: Float, d_gap: Float, end: Float) -> tuple[Float, Float]:
         """Return log(1 - exp(-gap)) of the intervals and its derivatives."""
         # Where the cumulative hazard has levelled off, its difference is rounding: there the hazard at the
         # middle of the interval times its width stands for it.
@@ -181,9 +179,7 @@ class Likelihood:
         for j in range(p):
             e = np.zeros(p)
             e[j] = steps[j]
-            narrow = (self.value_and_gradient(beta + e)[1] - self.value_and_gradient(beta - e)[1]) / (
-                2 * steps[j]
-            )
+            narrow = (self.value_and_gradient(beta + e)[1] - self.value_and_gradient(beta - e)[1]) / (2 * steps[j])
             wide = (self.value_and_gradient(beta + 2 * e)[1] - self.value_and_gradient(beta - 2 * e)[1]) / (
                 4 * steps[j]
             )

@@ -108,8 +108,7 @@ def parse_model(name: str) -> ModelName:
             "unknown survival model",
             field="models",
             found=name,
-            allowed=", ".join(PLAIN_FAMILIES)
-            + f", royston_parmar_0 to royston_parmar_{MAX_INNER_KNOTS}, and "
+            allowed=", ".join(PLAIN_FAMILIES) + f", royston_parmar_0 to royston_parmar_{MAX_INNER_KNOTS}, and "
             "mixture_cure_ or non_mixture_cure_ before any of them",
             hint=nearest(text if cure == "none" else f"{cure}_cure_{text}", known),
         )

@@ -60,9 +60,7 @@ class SurvivalData:
         exact = event & ~interval
         _refuse(~np.isfinite(time), time, "time", "a time that is not a finite number")
         _refuse(time < 0, time, "time", "a negative time")
-        _refuse(
-            exact & (time <= 0), time, "time", "an event at time 0 has no likelihood under a continuous law"
-        )
+        _refuse(exact & (time <= 0), time, "time", "an event at time 0 has no likelihood under a continuous law")
         _refuse(~np.isfinite(entry) | (entry < 0), entry, "entry", "an entry time below 0 or not finite")
         late = (entry > 0) & np.where(interval, entry > time, entry >= time)
         _refuse(late, entry, "entry", "an entry at or after the exit")
@@ -136,19 +134,14 @@ class SurvivalData:
 def pool(parts: Sequence[SurvivalData]) -> SurvivalData:
     """Return several data sets as one."""
     return SurvivalData(
-        *(
-            np.concatenate([getattr(p, name) for p in parts])
-            for name in ("time", "event", "entry", "upper", "weight")
-        )
+        *(np.concatenate([getattr(p, name) for p in parts]) for name in ("time", "event", "entry", "upper", "weight"))
     )
 
 
 def _event_indicator(value: npt.ArrayLike, n: int) -> Bool:
     raw = np.atleast_1d(np.asarray(value))
     if raw.size != n:
-        raise InputError(
-            "time and event have different lengths", field="event", found=int(raw.size), allowed=str(n)
-        )
+        raise InputError("time and event have different lengths", field="event", found=int(raw.size), allowed=str(n))
     if raw.dtype != np.bool_:
         numbers = raw.astype(np.float64)
         _refuse(~np.isin(numbers, (0.0, 1.0)), numbers, "event", "an event indicator that is neither 0 nor 1")
@@ -161,15 +154,11 @@ def _column(value: npt.ArrayLike, n: int, default: float, name: str) -> Float:
     if column.size == 0:
         return np.full(n, default)
     if column.size != n:
-        raise InputError(
-            f"time and {name} have different lengths", field=name, found=int(column.size), allowed=str(n)
-        )
+        raise InputError(f"time and {name} have different lengths", field=name, found=int(column.size), allowed=str(n))
     return column.copy()
 
 
 def _refuse(bad: npt.NDArray[np.bool_], values: npt.NDArray[np.float64], name: str, problem: str) -> None:
     rows = np.flatnonzero(bad)
     if rows.size:
-        raise InputError(
-            f"{problem} (row {rows[0] + 1} of the data)", field=name, found=float(values[rows[0]])
-        )
+        raise InputError(f"{problem} (row {rows[0] + 1} of the data)", field=name, found=float(values[rows[0]]))

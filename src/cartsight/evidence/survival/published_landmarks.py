@@ -102,11 +102,7 @@ class LandmarkFit:
                 strict=True,
             )
         )
-        return (
-            {"cure_fraction": float(expit(self.coefficients[0])), **values}
-            if self.model.cure != "none"
-            else values
-        )
+        return {"cure_fraction": float(expit(self.coefficients[0])), **values} if self.model.cure != "none" else values
 
     def parameter_intervals(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
         """Return Wald intervals from the unconstrained scale."""
@@ -138,17 +134,11 @@ class LandmarkFit:
     def law(self, coefficients: npt.ArrayLike | None = None) -> Law:
         """Return the fitted all-cause law, with the background it was fitted on if any."""
         law = self.excess_law(coefficients)
-        return (
-            law
-            if self.background is None
-            else OnBackground(law, self.background, self.standardised_mortality_ratio)
-        )
+        return law if self.background is None else OnBackground(law, self.background, self.standardised_mortality_ratio)
 
     def draw(self, count: int, rng: np.random.Generator) -> Float:
         """Return joint draws of the coefficients, shape (count, p)."""
-        return np.asarray(
-            rng.multivariate_normal(self.coefficients, self.covariance, size=count, method="eigh")
-        )
+        return np.asarray(rng.multivariate_normal(self.coefficients, self.covariance, size=count, method="eigh"))
 
     def survival_draws(self, times: npt.ArrayLike, draws: Float) -> Float:
         """Return S(t) for every draw, shape (draws, times)."""
@@ -239,9 +229,7 @@ def fit_landmarks(
     information = jacobian.T @ jacobian
     eigen = np.linalg.eigvalsh(information)
     if eigen[0] < 1e-10 * eigen[-1]:
-        notes.append(
-            "the landmarks do not inform some direction of the parameters: intervals are not meaningful"
-        )
+        notes.append("the landmarks do not inform some direction of the parameters: intervals are not meaningful")
     covariance = np.asarray(np.linalg.pinv(information, rcond=1e-12, hermitian=True), dtype=np.float64)
     chi_squared = 2 * cost
     if freedom == 0:
@@ -292,9 +280,7 @@ def _points(
             )
         known = np.isnan(median.low) and np.isnan(median.high)
         if known:
-            notes.append(
-                "the median has no interval: its variance, 1/n, ignores censoring and is a lower bound"
-            )
+            notes.append("the median has no interval: its variance, 1/n, ignores censoring and is a lower bound")
         rows.append((median.time, 0.5, 1.0 / n if known and n else float("nan")))
     if not rows:
         raise InputError("no landmarks", field="landmarks")
@@ -384,9 +370,7 @@ def _whitening(survival: Float, variance: Float, scale: Scale, same_curve: bool,
             # Greenwood's sum grows with time; printed limits are rounded and may not.
             if grown[k] < grown[k - 1] * 1.02:
                 grown[k] = grown[k - 1] * 1.02
-                notes.append(
-                    "the printed intervals narrow with time; variances were raised to grow as Greenwood's"
-                )
+                notes.append("the printed intervals narrow with time; variances were raised to grow as Greenwood's")
         covariance = np.minimum.outer(grown, grown) * np.outer(slope, slope)
     else:
         covariance = np.diag(grown * slope**2)
@@ -435,8 +419,6 @@ def _landmark_starts(likelihood: Likelihood, target: Float, scale: Scale) -> lis
         pretend = SurvivalData(np.array([1 / rate]), np.array([True]))
         for core in likelihood.family.starts(pretend):
             starts.append(
-                np.concatenate([[float(logit(np.clip(pi, 1e-3, 0.99)))], core])
-                if likelihood.cure != "none"
-                else core
+                np.concatenate([[float(logit(np.clip(pi, 1e-3, 0.99)))], core]) if likelihood.cure != "none" else core
             )
     return starts

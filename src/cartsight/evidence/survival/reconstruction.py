@@ -103,9 +103,7 @@ def reconstruct(
     repairs: list[str] = []
     risk_t, risk_n = clean_at_risk(risk_time, risk_number)
     clicks = clean_clicks(click_time, click_survival, float(risk_t[-1]), repairs)
-    if total_events is not None and not (
-        0 <= total_events <= risk_n[0] and int(total_events) == total_events
-    ):
+    if total_events is not None and not (0 <= total_events <= risk_n[0] and int(total_events) == total_events):
         raise InputError(
             "the total number of events lies between 0 and the number at risk at 0",
             field="events",
@@ -266,9 +264,7 @@ class _State:
         end = max(float(self.clicks.time[-1]), float(self.risk_t[-1]))
         left = int(self.risk_n[0]) - event_times.size - censor_times.size
         time = np.concatenate([event_times, censor_times, np.full(left, end)])
-        event = np.concatenate(
-            [np.ones(event_times.size, dtype=bool), np.zeros(censor_times.size + left, dtype=bool)]
-        )
+        event = np.concatenate([np.ones(event_times.size, dtype=bool), np.zeros(censor_times.size + left, dtype=bool)])
         order = np.lexsort((~event, time))
         return SurvivalData(time[order], event[order])
 

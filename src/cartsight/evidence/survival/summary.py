@@ -68,8 +68,7 @@ def describe_curve(
             for t, s, a, b, r in zip(inside, value, low, high, at_risk, strict=True)
         ],
         "at_risk": [
-            {"time": t, "number": r}
-            for t, r in zip(risk_times, number_at_risk(data, risk_times), strict=True)
+            {"time": t, "number": r} for t, r in zip(risk_times, number_at_risk(data, risk_times), strict=True)
         ],
     }
     if with_curve:
@@ -82,9 +81,7 @@ def describe_curve(
     return record
 
 
-def describe_fit(
-    fitted: Fit, times: Float, *, level: float = 0.95, draws: int = 500, seed: int = 20260101
-) -> Record:
+def describe_fit(fitted: Fit, times: Float, *, level: float = 0.95, draws: int = 500, seed: int = 20260101) -> Record:
     """Return parameters with intervals, loglik, AIC, BIC, landmarks and, where there is one, the cure.
 
     A cured fraction whose profile does not support a point estimate is None, with the reasons and the
@@ -134,8 +131,7 @@ def _cure_record(fitted: Fit, level: float) -> Record:
         "cure_fraction_reason": "; ".join(profile.reasons) or None,
         "cure_fraction_refused": bool(profile.reasons),
         "cure_profile": [
-            {"cure_fraction": p, "loglik": v}
-            for p, v in zip(profile.fraction, profile.log_likelihood, strict=True)
+            {"cure_fraction": p, "loglik": v} for p, v in zip(profile.fraction, profile.log_likelihood, strict=True)
         ],
     }
 
@@ -188,13 +184,9 @@ def fit_group(
             if result["name"] in weights:
                 result["aic_weight"] = float(weights[result["name"]])
         record["best_by_aic"] = fits[int(np.argmin([f.aic for f in fits]))].name
-        record["model_average"] = (
-            _average_record(average, times, level, draws, seed) if not (x or z) else None
-        )
+        record["model_average"] = _average_record(average, times, level, draws, seed) if not (x or z) else None
     if cut is not None:
-        record["early_cut"] = [
-            _cut_record(c) for c in early_cut_validation(data, cut, models, draws=draws, seed=seed)
-        ]
+        record["early_cut"] = [_cut_record(c) for c in early_cut_validation(data, cut, models, draws=draws, seed=seed)]
     return record
 
 
@@ -203,8 +195,7 @@ def _average_record(average: Any, times: Float, level: float, draws: int, seed: 
     low, high = np.nanquantile(sample, [(1 - level) / 2, (1 + level) / 2], axis=0)
     values = average.law().survival(times)
     return [
-        {"time": t, "survival": s, "low": a, "high": b}
-        for t, s, a, b in zip(times, values, low, high, strict=True)
+        {"time": t, "survival": s, "low": a, "high": b} for t, s, a, b in zip(times, values, low, high, strict=True)
     ]
 
 

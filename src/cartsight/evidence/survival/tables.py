@@ -42,9 +42,7 @@ class Table:
         for cell, line in zip(self.text(column), self.lines, strict=True):
             if cell.lower() in _MISSING:
                 if not missing:
-                    raise InputError(
-                        "a number is missing", file=self.file, line=line, field=column, found=cell
-                    )
+                    raise InputError("a number is missing", file=self.file, line=line, field=column, found=cell)
                 values.append(math.nan)
                 continue
             try:
@@ -54,9 +52,7 @@ class Table:
                     "text in a column of numbers", file=self.file, line=line, field=column, found=cell
                 ) from None
             if not math.isfinite(value):
-                raise InputError(
-                    "a number is not finite", file=self.file, line=line, field=column, found=cell
-                )
+                raise InputError("a number is not finite", file=self.file, line=line, field=column, found=cell)
             values.append(value)
         return np.array(values)
 
