@@ -23,13 +23,11 @@ from cartsight.comparison.design_of_experiments import (
     correlate_iman_conover,
     unit_cube_design,
 )
+from cartsight.comparison.ratio_interval import RatioInterval, bootstrap_ratio_interval, fieller_interval
 from cartsight.comparison.sensitivity import OneWayRow, OneWaySensitivity, one_way_sensitivity, tornado_table
 from cartsight.comparison.spread import (
     PairedDifference,
-    RatioInterval,
     VarianceSplit,
-    bootstrap_ratio_interval,
-    fieller_interval,
     optimal_patients_per_draw,
     paired_difference,
     shrink_draw_means,
