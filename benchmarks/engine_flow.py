@@ -93,7 +93,9 @@ def arrivals(patients: int, seed: int) -> Arrivals:
 def draws(patients: int, seed: int) -> dict[str, Float]:
     """Return the draws of every patient as the kernel makes them, shape (patients,) or (attempts, patients)."""
     stream = Stream(seed, "patient", np.arange(patients, dtype=np.uint64))
-    once = {name: law.quantile(stream(name)) for name, law in LAWS.items() if name not in ("manufacture", "release test")}
+    once = {
+        name: law.quantile(stream(name)) for name, law in LAWS.items() if name not in ("manufacture", "release test")
+    }
     repeated = {
         name: np.array([LAWS[name].quantile(stream(name, k)) for k in range(ATTEMPTS)])
         for name in ("manufacture", "release test")

@@ -177,11 +177,19 @@ def main(patients: int = 10_000) -> None:
     event_list_only(room[0].copy(), room[1].copy(), pending, 10, gaps)
     turns = 200_000
     floor = best(lambda: event_list_only(room[0].copy(), room[1].copy(), pending, turns, gaps), 5) / turns
-    print(f"{patients} patients: {result.patients.count()}, the same in both; largest difference of times {worst:.1e} d")
-    print(f"cartsight {patients / fast:12,.0f} patients/s   {fast / patients / LOGICAL_EVENTS * 1e9:8.0f} ns per logical event")
-    print(f"SimPy     {patients / slow:12,.0f} patients/s   {slow / patients / LOGICAL_EVENTS * 1e9:8.0f} ns per logical event")
+    print(
+        f"{patients} patients: {result.patients.count()}, the same in both; largest difference of times {worst:.1e} d"
+    )
+    print(
+        f"cartsight {patients / fast:12,.0f} patients/s   {fast / patients / LOGICAL_EVENTS * 1e9:8.0f} ns per logical event"
+    )
+    print(
+        f"SimPy     {patients / slow:12,.0f} patients/s   {slow / patients / LOGICAL_EVENTS * 1e9:8.0f} ns per logical event"
+    )
     print(f"ratio     {slow / fast:12.1f}   (bar: 50)")
-    print(f"event list alone at {pending} pending: {floor * 1e9:.0f} ns per event; stated floor of an engine: 100 to 120 ns")
+    print(
+        f"event list alone at {pending} pending: {floor * 1e9:.0f} ns per event; stated floor of an engine: 100 to 120 ns"
+    )
     print(f"marginal memory: {marginal_bytes():.0f} bytes per patient   (bar: 150)")
     one = wall(1, lambda: simulate(model, given, seed=SEED), 40)
     two = wall(2, lambda: simulate(model, given, seed=SEED), 20)

@@ -71,17 +71,39 @@ class ModelMaker:
         body: list[s.Step] = [s.Mark("in", keep="both")]
         for _ in range(r.randint(3, 8)):
             body += self.block(2)
-        m.program("patient", [
-            s.Arm("patience"), *body, s.Disarm("patience"), s.Delay("last", self.law()), s.End("done"),
-            s.Label("gave up"), s.Mark("gave up"), s.Delay("leaving", 0.5), s.End("left"),
-        ])
-        m.program("visit", [s.Seize("first"), s.Delay("visit", self.law()), s.Free(), s.Mark("seen"), s.End("seen")], entity="lot")
-        m.program("lot", [
-            s.Set("quality", d.LogNormal(0.0, 0.3), name="lot quality"), s.Seize("suite"),
-            s.Delay("culture", d.LogNormal(1.0, 0.3), log_effects={"quality": 0.1}), s.Free("suite"), s.Mark("made", log=True),
-            s.Chance("released", 0.8, otherwise=s.End("failed")),
-            s.Put("stocked", "doses", d.Uniform(2.0, 7.0), d.Uniform(3.0, 20.0)), s.End("stocked"),
-        ], entity="lot")
+        m.program(
+            "patient",
+            [
+                s.Arm("patience"),
+                *body,
+                s.Disarm("patience"),
+                s.Delay("last", self.law()),
+                s.End("done"),
+                s.Label("gave up"),
+                s.Mark("gave up"),
+                s.Delay("leaving", 0.5),
+                s.End("left"),
+            ],
+        )
+        m.program(
+            "visit",
+            [s.Seize("first"), s.Delay("visit", self.law()), s.Free(), s.Mark("seen"), s.End("seen")],
+            entity="lot",
+        )
+        m.program(
+            "lot",
+            [
+                s.Set("quality", d.LogNormal(0.0, 0.3), name="lot quality"),
+                s.Seize("suite"),
+                s.Delay("culture", d.LogNormal(1.0, 0.3), log_effects={"quality": 0.1}),
+                s.Free("suite"),
+                s.Mark("made", log=True),
+                s.Chance("released", 0.8, otherwise=s.End("failed")),
+                s.Put("stocked", "doses", d.Uniform(2.0, 7.0), d.Uniform(3.0, 20.0)),
+                s.End("stocked"),
+            ],
+            entity="lot",
+        )
         n = r.randint(0, 25)
         g = np.random.default_rng(self.r.randrange(2**32))
         times = np.sort(g.uniform(0, 20, n))
@@ -105,19 +127,39 @@ class ModelMaker:
                 return [s.Chance(name("chance"), 0.9, s.End("refused"), {"y": 0.5} if r.random() < 0.5 else {})]
             case 2:
                 group = r.choice(["r0", "by site", "mapped", "shortest", "first", "near"])
-                return [self.seize(group), s.Mark(name("served"), log=True), s.Delay(name("service"), self.law()), s.Free(group)]
+                return [
+                    self.seize(group),
+                    s.Mark(name("served"), log=True),
+                    s.Delay(name("service"), self.law()),
+                    s.Free(group),
+                ]
             case 3:
-                return [self.seize(("r0", "r2")), s.Delay(name("both"), self.law()), s.Free("r2"),
-                        s.Delay(name("one"), self.law()), s.Free()]
+                return [
+                    self.seize(("r0", "r2")),
+                    s.Delay(name("both"), self.law()),
+                    s.Free("r2"),
+                    s.Delay(name("one"), self.law()),
+                    s.Free(),
+                ]
             case 4:
                 return [self.seize("suite"), self.seize(("r0", "r1")), s.Delay(name("nested"), self.law()), s.Free()]
             case 5:
-                return [s.Take("doses", r.choice([1, 1, 2]), {"quality": "x"}, "y" if r.random() < 0.3 else None,
-                               r.choice([None, 0, 2]))]
+                return [
+                    s.Take(
+                        "doses",
+                        r.choice([1, 1, 2]),
+                        {"quality": "x"},
+                        "y" if r.random() < 0.3 else None,
+                        r.choice([None, 0, 2]),
+                    )
+                ]
             case 6:
                 return [s.Gate("clinic")]
             case 7:
-                return [s.Set("x", self.law(), 0.5, {"y": 0.1}, name=name("set")), s.Add("y", r.choice([0.1, "x"]), -0.5)]
+                return [
+                    s.Set("x", self.law(), 0.5, {"y": 0.1}, name=name("set")),
+                    s.Add("y", r.choice([0.1, "x"]), -0.5),
+                ]
             case 8:
                 return [s.State(r.choice(["fit", "ill"])), s.Priority(r.choice([0, 1]))]
             case 9:
@@ -130,14 +172,33 @@ class ModelMaker:
                 return [s.Disarm("patience"), s.Arm("patience"), s.Mark("in", keep="both")]
             case 12:
                 label, out = name("again"), name("out")
-                return [s.Label(label), *self.block(depth - 1), *self.block(depth - 1),
-                        s.Chance(name("fails"), 0.6, out), s.Jump(name_end := name("end")), s.Label(out),
-                        s.Retry(name("retry"), r.randint(0, 2), label, s.End("failed too often")), s.Label(name_end)]
+                return [
+                    s.Label(label),
+                    *self.block(depth - 1),
+                    *self.block(depth - 1),
+                    s.Chance(name("fails"), 0.6, out),
+                    s.Jump(name_end := name("end")),
+                    s.Label(out),
+                    s.Retry(name("retry"), r.randint(0, 2), label, s.End("failed too often")),
+                    s.Label(name_end),
+                ]
             case 13:
                 a, b, c = name("a"), name("b"), name("c")
-                return [s.Switch(name("switch"), {a: 0.3, b: 0.6, s.End("switched off"): 0.1}), s.Label(a),
-                        *self.block(depth - 1), s.Jump(c), s.Label(b), *self.block(depth - 1), s.Label(c)]
+                return [
+                    s.Switch(name("switch"), {a: 0.3, b: 0.6, s.End("switched off"): 0.1}),
+                    s.Label(a),
+                    *self.block(depth - 1),
+                    s.Jump(c),
+                    s.Label(b),
+                    *self.block(depth - 1),
+                    s.Label(c),
+                ]
             case _:
                 label = name("rework")
-                return [s.Label(label), self.seize("shortest"), s.Delay(name("rework"), self.law(1.0)), s.Free(),
-                        s.Chance(name("accepted"), 0.7, label)]
+                return [
+                    s.Label(label),
+                    self.seize("shortest"),
+                    s.Delay(name("rework"), self.law(1.0)),
+                    s.Free(),
+                    s.Chance(name("accepted"), 0.7, label),
+                ]

@@ -9,6 +9,8 @@ from cartsight.simulation.arrivals import Arrivals, poisson_arrivals
 from cartsight.simulation.calendar import Calendar
 from cartsight.simulation.checks import compile_model
 from cartsight.simulation.compile import CompiledModel
+from cartsight.simulation.diagram import mermaid, outline
+from cartsight.simulation.load import OverloadWarning, ResourceLoad, check_load, offered_load
 from cartsight.simulation.model import FlowModel, Goto, SetState
 from cartsight.simulation.result import FlowResult
 from cartsight.simulation.run import SimulationError, simulate, simulate_reference, warm_up
@@ -20,9 +22,15 @@ __all__ = [
     "FlowModel",
     "FlowResult",
     "Goto",
+    "OverloadWarning",
+    "ResourceLoad",
     "SetState",
     "SimulationError",
+    "check_load",
     "compile_model",
+    "mermaid",
+    "offered_load",
+    "outline",
     "poisson_arrivals",
     "simulate",
     "simulate_reference",

@@ -40,7 +40,9 @@ class Arrivals:
     state: str | Sequence[str] | npt.NDArray[np.str_] | None = None
 
 
-def codes(given: str | Sequence[str] | npt.NDArray[np.str_], table: Mapping[str, int], n: int, what: str) -> npt.NDArray[np.int32]:
+def codes(
+    given: str | Sequence[str] | npt.NDArray[np.str_], table: Mapping[str, int], n: int, what: str
+) -> npt.NDArray[np.int32]:
     """Return the number of a name for all, or of each of n names."""
     if isinstance(given, str):
         given = [given] * 1
@@ -49,7 +51,9 @@ def codes(given: str | Sequence[str] | npt.NDArray[np.str_], table: Mapping[str,
         unique, found = np.unique(np.asarray(given, dtype=str), return_inverse=True)
         names, inverse = [str(name) for name in unique], found.astype(np.int32)
         if inverse.shape != (n,):
-            raise InputError(f"arrivals: the {what}s must be as many as the times", found=inverse.shape, allowed=str((n,)))
+            raise InputError(
+                f"arrivals: the {what}s must be as many as the times", found=inverse.shape, allowed=str((n,))
+            )
     for name in names:
         if name not in table:
             raise InputError(

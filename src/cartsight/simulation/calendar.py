@@ -146,12 +146,7 @@ class Calendar:
 
         return intervals(changes[:loop], start), intervals(changes[loop:], start + period), start, period
 
-    def mean_capacity(self, full: int) -> float:
-        """Return the average capacity in the long run."""
-        changes, loop, period = self.expand(full)
-        if loop < 0:
-            return float(changes[-1][1])
-        days = [day for day, _ in changes[loop:]] + [changes[loop][0] + period]
-        return sum(
-            capacity * (days[i + 1] - days[i]) for i, (_, capacity) in enumerate(changes[loop:])
-        ) / period
+    def largest_capacity(self, full: int) -> int:
+        """Return the largest capacity that keeps coming back in the long run."""
+        changes, loop, _ = self.expand(full)
+        return max(capacity for _, capacity in changes[loop:]) if loop >= 0 else changes[-1][1]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from cartsight.core.distributions import Distribution
 from cartsight.core.errors import InputError
 from cartsight.simulation import steps as s
 from cartsight.simulation import tables as t
-from cartsight.simulation.compile import CompiledModel, _successors, build_tables
+from cartsight.simulation.compile import CompiledModel, build_tables, successors
+from cartsight.simulation.load import check_load
 from cartsight.simulation.model import FlowModel
 
 
-def compile_model(model: FlowModel, *, check: bool = True) -> CompiledModel:
+def compile_model(
+    model: FlowModel, *, check: bool = True, arrivals_per_day: float | Mapping[str, float] | None = None
+) -> CompiledModel:
     """Return the tables of `model`.
 
     Parameters
@@ -21,6 +25,8 @@ def compile_model(model: FlowModel, *, check: bool = True) -> CompiledModel:
         The model.
     check : bool
         Check it first. A model that differs from a checked one only in numbers may skip this.
+    arrivals_per_day : float or mapping of program to float, optional
+        With it and `check`, the offered load of every resource is checked too (`check_load`).
 
     Raises
     ------
@@ -34,6 +40,8 @@ def compile_model(model: FlowModel, *, check: bool = True) -> CompiledModel:
     compiled = build_tables(model)
     if check:
         check_paths(compiled)
+        if arrivals_per_day is not None:
+            compiled = check_load(compiled, arrivals_per_day)
     return compiled
 
 
@@ -46,7 +54,9 @@ def _not_negative(law: object, field: str) -> None:
     if isinstance(law, Distribution):
         low = law.support[0]
         if not low >= 0.0:
-            raise InputError("a time or a number of doses cannot be negative", field=field, found=law, allowed="support from 0")
+            raise InputError(
+                "a time or a number of doses cannot be negative", field=field, found=law, allowed="support from 0"
+            )
     elif isinstance(law, (int, float)):
         _number(law, "a time or a number of doses cannot be negative", field, "zero or more", 0.0, math.inf)
 
@@ -96,7 +106,7 @@ def check_paths(compiled: CompiledModel) -> None:
     tables = compiled.tables
     rows = tables.program.tolist()
     targets = tables.branch_target.tolist()
-    following = [_successors(row, pc, targets) for pc, row in enumerate(rows)]
+    following = [successors(row, pc, targets) for pc, row in enumerate(rows)]
     starts = dict.fromkeys(compiled.entries.values(), frozenset[int]())
     for action, pc in tables.clock_rule[:, 1:3].tolist():
         if action == t.FIRE_GOTO:
@@ -144,7 +154,9 @@ def _after(compiled: CompiledModel, row: list[int], pc: int, before: frozenset[i
             raise InputError("seizes what is held already", field=_place(compiled, pc), found=_names(compiled, named))
         if len(named | before) > t.MAX_HELD:
             raise InputError(
-                "holds more than four servers at once", field=_place(compiled, pc), found=_names(compiled, named | before)
+                "holds more than four servers at once",
+                field=_place(compiled, pc),
+                found=_names(compiled, named | before),
             )
         return named | before
     if named - before:

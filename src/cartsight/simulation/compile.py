@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NoReturn
 
 import numpy as np
@@ -54,6 +55,17 @@ def build_tables(model: FlowModel) -> CompiledModel:
     return _Builder(model).build()
 
 
+@dataclass(slots=True)
+class _Pending:
+    """A branch whose target is filled once all labels are known: into a row, or into `branch_target`."""
+
+    program: str
+    row: list[int] | None
+    column: int
+    target: s.Branch
+    step: str
+
+
 class _Builder:
     def __init__(self, model: FlowModel) -> None:
         self.model = model
@@ -76,7 +88,7 @@ class _Builder:
         self.log_names: list[str] = []
         self.entries: dict[str, int] = {}
         self.labels: dict[str, dict[str, int]] = {}
-        self.pending: list[tuple[int, str, list[int] | None, int, s.Branch, str]] = []
+        self.pending: list[_Pending] = []
         self.entity = "patient"
         self.program = ""
         self.step = ""
@@ -149,7 +161,7 @@ class _Builder:
 
     def branch(self, row: list[int] | None, column: int, target: s.Branch) -> None:
         """Fill the target of a branch once all labels of the program are known."""
-        self.pending.append((len(self.rows) - 1, self.program, row, column, target, self.step))
+        self.pending.append(_Pending(self.program, row, column, target, self.step))
 
     def build(self) -> CompiledModel:
         model = self.model
@@ -170,14 +182,13 @@ class _Builder:
         for row, number in spawns:
             row[t.A] = self.entries[names[number]]
         clock = self.build_clocks()
-        for at, program_name, row, column, target, step in self.pending:
-            self.step = step
-            pc = self.target(program_name, target)
-            if row is None:
-                self.branch_target[column] = pc
+        for pending in self.pending:
+            self.step = pending.step
+            pc = self.target(pending.program, pending.target)
+            if pending.row is None:
+                self.branch_target[pending.column] = pc
             else:
-                row[column] = pc
-            del at
+                pending.row[pending.column] = pc
         occurrences = self.count_occurrences(clock)
         return self.assemble(clock, occurrences)
 
@@ -190,7 +201,9 @@ class _Builder:
             return row
         labels = self.labels[program]
         if target not in labels:
-            self.fail("unknown label", target, ", ".join(labels) or "the program has no labels", nearest(target, labels))
+            self.fail(
+                "unknown label", target, ", ".join(labels) or "the program has no labels", nearest(target, labels)
+            )
         return labels[target]
 
     def add(self, step: s.Step) -> None:
@@ -378,7 +391,10 @@ class _Builder:
 
     def build_clocks(self) -> dict[str, Any]:
         self.entity = "patient"
-        rows, breaks, rates, slots = [], [], [], []
+        rows: list[list[int]] = []
+        breaks: list[float] = []
+        rates: list[float] = []
+        slots: list[int] = []
         for name, clock in self.model.clocks.items():
             self.step = f"clock {name}"
             row = [0] * 11
@@ -408,7 +424,9 @@ class _Builder:
             case Goto(label):
                 places = [p for p in self.labels if self.model.entities[p] == "patient" and label in self.labels[p]]
                 if len(places) != 1:
-                    known = [n for p, names in self.labels.items() if self.model.entities[p] == "patient" for n in names]
+                    known = [
+                        n for p, names in self.labels.items() if self.model.entities[p] == "patient" for n in names
+                    ]
                     self.fail(
                         "the label that a clock goes to must exist in exactly one patient program",
                         label,
@@ -437,7 +455,7 @@ class _Builder:
         table: list[float] = []
         for state in self.states:
             piece = pieces.get(state, [(0.0, 0.0)])
-            if piece[0][0] != 0.0 or any(b[0] <= a[0] for a, b in zip(piece, piece[1:], strict=False)):
+            if piece[0][0] != 0.0 or any(b[0] <= a[0] for a, b in pairwise(piece)):
                 self.fail("pieces of a hazard start at day 0 and rise", [day for day, _ in piece])
             for day in days:
                 rate = next(r for d, r in reversed(piece) if d <= day)
@@ -450,7 +468,7 @@ class _Builder:
 
     def successors(self, pc: int) -> list[int]:
         row = self.rows[pc]
-        return _successors(row, pc, self.branch_target)
+        return successors(row, pc, self.branch_target)
 
     def count_occurrences(self, clock: dict[str, Any]) -> int:
         """Number a counter for each step that can be reached twice.
@@ -480,7 +498,9 @@ class _Builder:
     # Arrays ------------------------------------------------------------------------------------------------------
 
     def build_groups(self) -> tuple[list[list[int]], list[int], list[int]]:
-        rows, candidates, route = [], [], []
+        rows: list[list[int]] = []
+        candidates: list[int] = []
+        route: list[int] = []
         for name, number in self.resources.items():
             rows.append([t.FIXED, 0, len(candidates), 1, 0, 0, 0])
             candidates.append(number)
@@ -649,7 +669,7 @@ _HANDLERS: dict[type, Any] = {
 }
 
 
-def _successors(row: Sequence[int], pc: int, branch_target: Sequence[int]) -> list[int]:
+def successors(row: Sequence[int], pc: int, branch_target: Sequence[int]) -> list[int]:
     """Return the rows that can follow row `pc` without a clock."""
     op = row[t.OP]
     if op == t.END:
@@ -693,7 +713,11 @@ def _float(values: Iterable[Any], columns: int = 0) -> npt.NDArray[np.float64]:
 def _calendars(
     model: FlowModel,
 ) -> tuple[list[list[int]], list[float], list[float], list[int], list[int]]:
-    rows, periods, times, capacities, initial = [], [], [], [], []
+    rows: list[list[int]] = []
+    periods: list[float] = []
+    times: list[float] = []
+    capacities: list[int] = []
+    initial: list[int] = []
     for resource in model.resources.values():
         if resource.calendar is None:
             rows.append([0, 0, -1])
@@ -711,7 +735,10 @@ def _calendars(
 
 
 def _gates(model: FlowModel) -> tuple[list[list[int]], list[list[float]], list[float], list[float]]:
-    rows, periods, opens, closes = [], [], [], []
+    rows: list[list[int]] = []
+    periods: list[list[float]] = []
+    opens: list[float] = []
+    closes: list[float] = []
     for calendar in model.gates.values():
         once, repeated, start, period = calendar.open_windows()
         rows.append([len(opens), len(once), len(opens) + len(once), len(repeated)])

@@ -1,14 +1,17 @@
 """Keyed draws and inverse distribution functions, compiled: the arithmetic of `core.streams` and `core.normal`."""
 
+# The compiled functions take arrays whose types Numba infers.
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from cartsight.simulation.jit import inlined
 
 from cartsight.core import normal as nq
 from cartsight.core import streams
+from cartsight.simulation.jit import inlined
 from cartsight.simulation.tables import (
     CONSTANT,
     EXPONENTIAL,
@@ -36,7 +39,7 @@ F0, F1, F2, F3, F4, F5, F6, F7 = nq.TAIL_DENOMINATOR
 
 
 @inlined
-def absorb(state, word):  # type: ignore[no-untyped-def]
+def absorb(state, word):
     """Absorb one 64-bit word into a key; wraps."""
     x = (state ^ word) + GOLDEN
     x = (x ^ (x >> SHIFT_1)) * MIX_1
@@ -45,14 +48,14 @@ def absorb(state, word):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def uniform(key, slot, occurrence):  # type: ignore[no-untyped-def]
+def uniform(key, slot, occurrence):
     """Return the uniform of a key, slot and occurrence."""
     state = absorb(absorb(key, slot), np.uint64(occurrence))
     return (np.float64(state >> SHIFT_4) + 0.5) * SCALE
 
 
 @inlined
-def normal_quantile(p):  # type: ignore[no-untyped-def]
+def normal_quantile(p):
     """Return the standard normal quantile (Wichura 1988, AS 241)."""
     q = p - 0.5
     if abs(q) <= CENTRAL_LIMIT:
@@ -73,7 +76,7 @@ def normal_quantile(p):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def law_quantile(law_code, law_parameter, knot_probability, knot_value, law, u):  # type: ignore[no-untyped-def]
+def law_quantile(law_code, law_parameter, knot_probability, knot_value, law, u):
     """Return the quantile at `u` of law number `law`."""
     kind = law_code[law, 0]
     p0 = law_parameter[law, 0]

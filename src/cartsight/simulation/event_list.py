@@ -4,13 +4,16 @@
 history of insertions. A cancelled event stays and is recognised as stale when it comes up.
 """
 
+# The compiled functions take arrays whose types Numba infers.
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 from cartsight.simulation.jit import inlined
 
 
 @inlined
-def push(times, orders, count, time, order):  # type: ignore[no-untyped-def]
+def push(times, orders, count, time, order):
     """Add an event; the arrays have room. Return the new count."""
     hole = count
     while hole > 0:
@@ -27,7 +30,7 @@ def push(times, orders, count, time, order):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def drop_first(times, orders, count):  # type: ignore[no-untyped-def]
+def drop_first(times, orders, count):
     """Remove the first event, which the caller has read at index 0. Return the new count."""
     count -= 1
     time = times[count]

@@ -6,15 +6,18 @@ that comes earlier. The order of work at one time: entities that can go on (in t
 lots to start, then events by (class, row), then arrivals.
 """
 
+# The compiled functions take arrays whose types Numba infers.
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from cartsight.simulation.jit import helper, inlined, kernel
 
 from cartsight.simulation.draws import absorb, law_quantile, uniform
 from cartsight.simulation.event_list import drop_first, push
+from cartsight.simulation.jit import helper, inlined, kernel
 from cartsight.simulation.state import (
     BATCHES,
     CAPACITY_CHANGE,
@@ -151,8 +154,9 @@ from cartsight.simulation.tables import (
 INF = math.inf
 IDLE_CHANGES = 100_000
 
+
 @inlined
-def effect_sum(effect_attribute, effect_beta, first, count, attribute, base):  # type: ignore[no-untyped-def]
+def effect_sum(effect_attribute, effect_beta, first, count, attribute, base):
     """Return the sum of beta x attribute."""
     total = 0.0
     for i in range(first, first + count):
@@ -161,7 +165,7 @@ def effect_sum(effect_attribute, effect_beta, first, count, attribute, base):  #
 
 
 @inlined
-def next_occurrence(counts, slot, counter):  # type: ignore[no-untyped-def]
+def next_occurrence(counts, slot, counter):
     """Return how often the entity has drawn at this step before, and count the draw."""
     if counter < 0:
         return 0
@@ -171,7 +175,7 @@ def next_occurrence(counts, slot, counter):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def make_ready(slot, L, reg):  # type: ignore[no-untyped-def]
+def make_ready(slot, L, reg):
     """Append an entity to the list of those that can go on now."""
     L[slot, NEXT] = -1
     L[slot, MODE] = RUNNING
@@ -183,7 +187,7 @@ def make_ready(slot, L, reg):  # type: ignore[no-untyped-def]
 
 
 @helper
-def go_on_first(slot, pc, L, reg):  # type: ignore[no-untyped-def]
+def go_on_first(slot, pc, L, reg):
     """Put an entity first among those that can go on now, at step `pc`."""
     L[slot, PC] = pc
     L[slot, MODE] = RUNNING
@@ -197,7 +201,7 @@ def go_on_first(slot, pc, L, reg):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def join_queue(queue, slot, L, F, first, last):  # type: ignore[no-untyped-def]
+def join_queue(queue, slot, L, F, first, last):
     """Insert by ticket, from the end of the queue."""
     before = last[queue]
     ticket = F[slot, TICKET]
@@ -219,7 +223,7 @@ def join_queue(queue, slot, L, F, first, last):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def leave_queue(slot, L, first, last):  # type: ignore[no-untyped-def]
+def leave_queue(slot, L, first, last):
     """Unlink from the queue in which the entity waits."""
     queue = L[slot, QUEUED]
     before = L[slot, PREVIOUS]
@@ -236,7 +240,7 @@ def leave_queue(slot, L, first, last):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def first_waiting(lowest, classes, first):  # type: ignore[no-untyped-def]
+def first_waiting(lowest, classes, first):
     """Return the next entity to serve in the queues from `lowest`, one per class, or -1."""
     for queue in range(lowest, lowest + classes):
         if first[queue] >= 0:
@@ -248,7 +252,7 @@ def first_waiting(lowest, classes, first):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def drain(r, now, clipped, free, drained, statistics):  # type: ignore[no-untyped-def]
+def drain(r, now, clipped, free, drained, statistics):
     """Integrate the servers still busy beyond the capacity of a shrunken pool."""
     if free[r] < 0:
         statistics[r, DRAIN] -= free[r] * (now - drained[r, 0])
@@ -258,7 +262,7 @@ def drain(r, now, clipped, free, drained, statistics):  # type: ignore[no-untype
 
 
 @inlined
-def take_servers(slot, now, clipped, inside, L, free, statistics):  # type: ignore[no-untyped-def]
+def take_servers(slot, now, clipped, inside, L, free, statistics):
     """Give an entity the servers it wants, which are free."""
     held = L[slot, HELD]
     for i in range(held, held + L[slot, WANTED]):
@@ -273,7 +277,7 @@ def take_servers(slot, now, clipped, inside, L, free, statistics):  # type: igno
 
 
 @inlined
-def blocking_server(slot, L, free):  # type: ignore[no-untyped-def]
+def blocking_server(slot, L, free):
     """Return the first wanted resource without a free server, or -1."""
     held = L[slot, HELD]
     for i in range(held, held + L[slot, WANTED]):
@@ -283,7 +287,7 @@ def blocking_server(slot, L, free):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def wait_for(r, slot, now, clipped, classes, L, F, first, last, waiting, statistics):  # type: ignore[no-untyped-def]
+def wait_for(r, slot, now, clipped, classes, L, F, first, last, waiting, statistics):
     """Join the queue of a resource."""
     join_queue(r * classes + L[slot, CLASS_NOW], slot, L, F, first, last)
     waiting[r] += 1
@@ -292,7 +296,7 @@ def wait_for(r, slot, now, clipped, classes, L, F, first, last, waiting, statist
 
 
 @inlined
-def stop_waiting(r, slot, now, clipped, L, first, last, waiting, statistics):  # type: ignore[no-untyped-def]
+def stop_waiting(r, slot, now, clipped, L, first, last, waiting, statistics):
     """Leave the queue of a resource."""
     leave_queue(slot, L, first, last)
     waiting[r] -= 1
@@ -301,7 +305,7 @@ def stop_waiting(r, slot, now, clipped, L, first, last, waiting, statistics):  #
 
 
 @inlined
-def serve(r, now, clipped, inside, classes, L, F, first, last, free, waiting, statistics, reg):  # type: ignore[no-untyped-def]
+def serve(r, now, clipped, inside, classes, L, F, first, last, free, waiting, statistics, reg):
     """Offer free servers to the queue; one who needs another busy resource too moves to that queue."""
     while free[r] > 0 and waiting[r] > 0:
         slot = first_waiting(r * classes, classes, first)
@@ -316,7 +320,7 @@ def serve(r, now, clipped, inside, classes, L, F, first, last, free, waiting, st
 
 
 @inlined
-def give_back(slot, group, now, clipped, L, free, drained, statistics, returned):  # type: ignore[no-untyped-def]
+def give_back(slot, group, now, clipped, L, free, drained, statistics, returned):
     """Return the servers seized from `group` (all when -1); list them in `returned` and return how many."""
     held = L[slot, HELD]
     count = 0
@@ -340,7 +344,7 @@ def give_back(slot, group, now, clipped, L, free, drained, statistics, returned)
 
 
 @inlined
-def choose(group_rule, candidate, route, g, attribute, base, free, waiting, capacity):  # type: ignore[no-untyped-def]
+def choose(group_rule, candidate, route, g, attribute, base, free, waiting, capacity):
     """Return the number of the candidate that group `g` sends an entity to, or -1 when an attribute is out of range."""
     rule = group_rule[g, 0]
     if rule == FIXED:
@@ -348,7 +352,7 @@ def choose(group_rule, candidate, route, g, attribute, base, free, waiting, capa
     start = group_rule[g, 2]
     count = group_rule[g, 3]
     rows = group_rule[g, 5]
-    if rule == BY_ATTRIBUTE or rule == NEAREST:
+    if rule in (BY_ATTRIBUTE, NEAREST):
         value = attribute[base + group_rule[g, 1]]
         limit = rows if rows > 0 else count
         if not (0.0 <= value < limit):
@@ -382,7 +386,7 @@ def choose(group_rule, candidate, route, g, attribute, base, free, waiting, capa
 
 
 @helper
-def hazard_due(clock_rule, clock_break, clock_rate, k, state, factor, origin, now, left):  # type: ignore[no-untyped-def]
+def hazard_due(clock_rule, clock_break, clock_rate, k, state, factor, origin, now, left):
     """Return when a hazard with budget `left` at `now` fires."""
     pieces = clock_rule[k, 5]
     first = clock_rule[k, 4]
@@ -408,7 +412,7 @@ def hazard_due(clock_rule, clock_break, clock_rate, k, state, factor, origin, no
 
 
 @helper
-def hazard_used(clock_rule, clock_break, clock_rate, k, state, factor, origin, start, now):  # type: ignore[no-untyped-def]
+def hazard_used(clock_rule, clock_break, clock_rate, k, state, factor, origin, start, now):
     """Return the integral of a hazard from `start` to `now`."""
     pieces = clock_rule[k, 5]
     first = clock_rule[k, 4]
@@ -429,20 +433,30 @@ def hazard_used(clock_rule, clock_break, clock_rate, k, state, factor, origin, s
 
 
 @helper
-def use_hazards(clock_rule, clock_break, clock_rate, slot, now, L, F, clocks):  # type: ignore[no-untyped-def]
+def use_hazards(clock_rule, clock_break, clock_rate, slot, now, L, F, clocks):
     """Take from the budgets of running hazards what was used since they were last brought up to date."""
     start = F[slot, HAZARD_TIME]
     if now > start:
         for k in range(clock_rule.shape[0]):
             if clock_rule[k, 0] == HAZARD and clocks[slot, 3 * k] >= 0.0:
-                used = hazard_used(clock_rule, clock_break, clock_rate, k, L[slot, HEALTH], clocks[slot, 3 * k + 1], F[slot, ORIGIN], start, now)
+                used = hazard_used(
+                    clock_rule,
+                    clock_break,
+                    clock_rate,
+                    k,
+                    L[slot, HEALTH],
+                    clocks[slot, 3 * k + 1],
+                    F[slot, ORIGIN],
+                    start,
+                    now,
+                )
                 left = clocks[slot, 3 * k] - used
                 clocks[slot, 3 * k] = left if left > 0.0 else 0.0
     F[slot, HAZARD_TIME] = now
 
 
 @inlined
-def first_clock(clock_rule, slot, F, clocks):  # type: ignore[no-untyped-def]
+def first_clock(clock_rule, slot, F, clocks):
     """Set the time of the first clock of an entity."""
     soonest = INF
     for k in range(clock_rule.shape[0]):
@@ -452,38 +466,78 @@ def first_clock(clock_rule, slot, F, clocks):  # type: ignore[no-untyped-def]
 
 
 @helper
-def rescale_hazards(clock_rule, clock_break, clock_rate, effect_attribute, effect_beta, slot, now, L, F, clocks, attribute, base):  # type: ignore[no-untyped-def]
+def rescale_hazards(
+    clock_rule, clock_break, clock_rate, effect_attribute, effect_beta, slot, now, L, F, clocks, attribute, base
+):
     """Find when running hazards fire after a change of state or of an attribute."""
     for k in range(clock_rule.shape[0]):
         if clock_rule[k, 0] == HAZARD and clocks[slot, 3 * k] >= 0.0:
             factor = 1.0
             if clock_rule[k, 9] > 0:
-                factor = math.exp(effect_sum(effect_attribute, effect_beta, clock_rule[k, 8], clock_rule[k, 9], attribute, base))
+                factor = math.exp(
+                    effect_sum(effect_attribute, effect_beta, clock_rule[k, 8], clock_rule[k, 9], attribute, base)
+                )
             clocks[slot, 3 * k + 1] = factor
-            clocks[slot, 3 * k + 2] = hazard_due(clock_rule, clock_break, clock_rate, k, L[slot, HEALTH], factor, F[slot, ORIGIN], now, clocks[slot, 3 * k]
+            clocks[slot, 3 * k + 2] = hazard_due(
+                clock_rule,
+                clock_break,
+                clock_rate,
+                k,
+                L[slot, HEALTH],
+                factor,
+                F[slot, ORIGIN],
+                now,
+                clocks[slot, 3 * k],
             )
     first_clock(clock_rule, slot, F, clocks)
 
 
 @helper
-def arm(clock_rule, clock_break, clock_rate, clock_slot, effect_attribute, effect_beta, law_code, law_parameter, knot_probability, knot_value, k, slot, now, key, L, F, clocks, counts, attribute, base):  # type: ignore[no-untyped-def]
+def arm(
+    clock_rule,
+    clock_break,
+    clock_rate,
+    clock_slot,
+    effect_attribute,
+    effect_beta,
+    law_code,
+    law_parameter,
+    knot_probability,
+    knot_value,
+    k,
+    slot,
+    now,
+    key,
+    L,
+    F,
+    clocks,
+    counts,
+    attribute,
+    base,
+):
     """Start clock `k` anew, with a new draw."""
     u = uniform(key, clock_slot[k], next_occurrence(counts, slot, clock_rule[k, 10]))
     factor = 1.0
     if clock_rule[k, 9] > 0:
-        factor = math.exp(effect_sum(effect_attribute, effect_beta, clock_rule[k, 8], clock_rule[k, 9], attribute, base))
+        factor = math.exp(
+            effect_sum(effect_attribute, effect_beta, clock_rule[k, 8], clock_rule[k, 9], attribute, base)
+        )
     clocks[slot, 3 * k + 1] = factor
     if clock_rule[k, 0] == DEADLINE:
         clocks[slot, 3 * k] = 0.0
-        clocks[slot, 3 * k + 2] = now + law_quantile(law_code, law_parameter, knot_probability, knot_value, clock_rule[k, 7], u) * factor
+        clocks[slot, 3 * k + 2] = (
+            now + law_quantile(law_code, law_parameter, knot_probability, knot_value, clock_rule[k, 7], u) * factor
+        )
     else:
         budget = -math.log1p(-u)
         clocks[slot, 3 * k] = budget
-        clocks[slot, 3 * k + 2] = hazard_due(clock_rule, clock_break, clock_rate, k, L[slot, HEALTH], factor, F[slot, ORIGIN], now, budget)
+        clocks[slot, 3 * k + 2] = hazard_due(
+            clock_rule, clock_break, clock_rate, k, L[slot, HEALTH], factor, F[slot, ORIGIN], now, budget
+        )
 
 
 @helper
-def disarm(k, slot, clocks):  # type: ignore[no-untyped-def]
+def disarm(k, slot, clocks):
     """Stop clock `k`."""
     clocks[slot, 3 * k] = -1.0
     clocks[slot, 3 * k + 2] = INF
@@ -493,7 +547,7 @@ def disarm(k, slot, clocks):  # type: ignore[no-untyped-def]
 
 
 @helper
-def next_open(gate_rule, gate_period, window_open, window_close, g, now):  # type: ignore[no-untyped-def]
+def next_open(gate_rule, gate_period, window_open, window_close, g, now):
     """Return the first time from `now` on at which a gate is open."""
     start = gate_period[g, 0]
     if now < start:
@@ -518,7 +572,7 @@ def next_open(gate_rule, gate_period, window_open, window_close, g, now):  # typ
 
 
 @helper
-def change_on_hand(s, doses, now, clipped, on_hand, statistics):  # type: ignore[no-untyped-def]
+def change_on_hand(s, doses, now, clipped, on_hand, statistics):
     """Add doses (or take, when negative) and keep the integrals of stock and of stock-out time."""
     before = on_hand[s]
     on_hand[s] = before + doses
@@ -533,7 +587,7 @@ def change_on_hand(s, doses, now, clipped, on_hand, statistics):  # type: ignore
 
 
 @helper
-def add_batch(s, batch, head, following, expiry):  # type: ignore[no-untyped-def]
+def add_batch(s, batch, head, following, expiry):
     """Link a batch into the list of its stock, by expiry then by order of receipt."""
     before = -1
     at = head[s]
@@ -548,7 +602,7 @@ def add_batch(s, batch, head, following, expiry):  # type: ignore[no-untyped-def
 
 
 @helper
-def take_doses(s, need, head, following, left):  # type: ignore[no-untyped-def]
+def take_doses(s, need, head, following, left):
     """Take from the first batches to expire, and return the first of them."""
     source = head[s]
     while need > 0:
@@ -562,7 +616,7 @@ def take_doses(s, need, head, following, left):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def class_now(program, pc, slot, L, classes, attribute, base):  # type: ignore[no-untyped-def]
+def class_now(program, pc, slot, L, classes, attribute, base):
     """Return the priority class that step `pc` gives an entity."""
     kind = program[pc, CLASS_KIND]
     if kind == FROM_ENTITY:
@@ -574,7 +628,7 @@ def class_now(program, pc, slot, L, classes, attribute, base):  # type: ignore[n
 
 
 @helper
-def holds(comparison, x, y):  # type: ignore[no-untyped-def]
+def holds(comparison, x, y):
     """Return whether a comparison holds."""
     if comparison == 0:
         return x < y
@@ -591,7 +645,7 @@ def holds(comparison, x, y):  # type: ignore[no-untyped-def]
 
 @helper
 def hand_out(program, copy_from, copy_to, s, taker, now, clipped, inside, arrivals, width, dynamic_width, L, first, last, attribute,
-             short, on_hand, head, following, batch_left, batch_row, statistics):  # type: ignore[no-untyped-def]  # fmt: skip
+             short, on_hand, head, following, batch_left, batch_row, statistics):  # fmt: skip
     """Give the first in the queue of a stock its doses."""
     pc = L[taker, PC]
     need = program[pc, B]
@@ -613,7 +667,7 @@ def hand_out(program, copy_from, copy_to, s, taker, now, clipped, inside, arriva
 
 @helper
 def serve_stock(program, copy_from, copy_to, resources, s, now, clipped, inside, arrivals, width, dynamic_width, classes, L, first, last, attribute,
-                short, on_hand, head, following, batch_left, batch_row, statistics, reg):  # type: ignore[no-untyped-def]  # fmt: skip
+                short, on_hand, head, following, batch_left, batch_row, statistics, reg):  # fmt: skip
     """Serve the queue of a stock in strict order while there are doses for its first."""
     lowest = (resources + s) * classes
     while True:
@@ -646,7 +700,7 @@ def interpret(
     on_hand, on_order, short, lots_started, to_start, review, stock_statistics, head,
     batch_row, batch_left, batch_expiry, batch_stock, following,
     window_start, window_end, event_limit,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Interpret the tables (`ModelTables`) on the arrivals (`EntityInputs`) from a `RunState` on, in place.
 
     Stops at the end, at an error, or when an array of the state is full (GROW); called again with larger arrays it
@@ -669,7 +723,6 @@ def interpret(
     batch_room = batch_row.size
     P = program
     reg = registers
-
 
     rows = reg[ROWS]
     logged = reg[LOGGED]
@@ -753,7 +806,7 @@ def interpret(
                 heap = drop_first(times, orders, heap)
                 kind = order >> CLASS_SHIFT
                 row = (order >> ROW_SHIFT) & ROW_MASK
-                if kind == STEP_END or kind == CLOCK:
+                if kind in (STEP_END, CLOCK):
                     slot = np.int64(slot_of[row])
                     if slot < 0:
                         continue
@@ -787,12 +840,8 @@ def interpret(
                         change_shift[r] += calendar_period[r]
                     change_at[r] = at
                     if at >= 0:
-                        heap = push(
-                            times, orders, heap, change_time[at] + change_shift[r], r << ROW_SHIFT
-                        )
-                    serve(
-                        r, now, clipped, inside, classes, L, F, first, last, free, waiting, statistics, reg
-                    )
+                        heap = push(times, orders, heap, change_time[at] + change_shift[r], r << ROW_SHIFT)
+                    serve(r, now, clipped, inside, classes, L, F, first, last, free, waiting, statistics, reg)
                     idle_changes += 1
                     if idle_changes > IDLE_CHANGES and upcoming >= arrivals:
                         outcome = STUCK
@@ -829,9 +878,43 @@ def interpret(
                         use_hazards(clock_rule, clock_break, clock_rate, slot, now, L, F, clocks)
                         L[slot, HEALTH] = clock_rule[k, 2]
                         disarm(k, slot, clocks)
-                        rescale_hazards(clock_rule, clock_break, clock_rate, effect_attribute, effect_beta, slot, now, L, F, clocks, attribute, base)
+                        rescale_hazards(
+                            clock_rule,
+                            clock_break,
+                            clock_rate,
+                            effect_attribute,
+                            effect_beta,
+                            slot,
+                            now,
+                            L,
+                            F,
+                            clocks,
+                            attribute,
+                            base,
+                        )
                         if clock_rule[k, 0] == HAZARD:
-                            arm(clock_rule, clock_break, clock_rate, clock_slot, effect_attribute, effect_beta, law_code, law_parameter, knot_probability, knot_value, k, slot, now, keys[slot], L, F, clocks, counts, attribute, base)
+                            arm(
+                                clock_rule,
+                                clock_break,
+                                clock_rate,
+                                clock_slot,
+                                effect_attribute,
+                                effect_beta,
+                                law_code,
+                                law_parameter,
+                                knot_probability,
+                                knot_value,
+                                k,
+                                slot,
+                                now,
+                                keys[slot],
+                                L,
+                                F,
+                                clocks,
+                                counts,
+                                attribute,
+                                base,
+                            )
                             first_clock(clock_rule, slot, F, clocks)
                         # The step goes on; its end may now come before the next clock, or after it.
                         if L[slot, MODE] == DELAYED and F[slot, STEP_TIME] <= F[slot, CLOCK_TIME]:
@@ -854,9 +937,7 @@ def interpret(
                     if L[slot, MODE] == QUEUEING:
                         queue = L[slot, QUEUED]
                         if queue < resources * classes:
-                            stop_waiting(
-                                queue // classes, slot, now, clipped, L, first, last, waiting, statistics
-                            )
+                            stop_waiting(queue // classes, slot, now, clipped, L, first, last, waiting, statistics)
                         else:
                             s = queue // classes - resources
                             leave_queue(slot, L, first, last)
@@ -920,7 +1001,28 @@ def interpret(
                 keys[slot] = absorb(kind_state[0], arrival_identity[row])
                 for k in range(clock_count):
                     if clock_rule[k, 3] == 1:
-                        arm(clock_rule, clock_break, clock_rate, clock_slot, effect_attribute, effect_beta, law_code, law_parameter, knot_probability, knot_value, k, slot, now, keys[slot], L, F, clocks, counts, attribute, base)
+                        arm(
+                            clock_rule,
+                            clock_break,
+                            clock_rate,
+                            clock_slot,
+                            effect_attribute,
+                            effect_beta,
+                            law_code,
+                            law_parameter,
+                            knot_probability,
+                            knot_value,
+                            k,
+                            slot,
+                            now,
+                            keys[slot],
+                            L,
+                            F,
+                            clocks,
+                            counts,
+                            attribute,
+                            base,
+                        )
                 if clock_count > 0:
                     first_clock(clock_rule, slot, F, clocks)
             else:
@@ -988,7 +1090,9 @@ def interpret(
                 u = uniform(keys[slot], slot_hash[pc, 0], next_occurrence(counts, slot, P[pc, OCCURRENCE]))
                 days = law_quantile(law_code, law_parameter, knot_probability, knot_value, P[pc, LAW], u)
                 if P[pc, EFFECTS] > 0:
-                    days *= math.exp(effect_sum(effect_attribute, effect_beta, P[pc, EFFECT], P[pc, EFFECTS], attribute, base))
+                    days *= math.exp(
+                        effect_sum(effect_attribute, effect_beta, P[pc, EFFECT], P[pc, EFFECTS], attribute, base)
+                    )
                 F[slot, STEP_TIME] = now + days
                 L[slot, MODE] = DELAYED
                 break
@@ -998,7 +1102,15 @@ def interpret(
                 p = step_value[pc, 0]
                 if P[pc, EFFECTS] > 0:
                     p = 1.0 / (
-                        1.0 + math.exp(-(step_value[pc, 1] + effect_sum(effect_attribute, effect_beta, P[pc, EFFECT], P[pc, EFFECTS], attribute, base)))
+                        1.0
+                        + math.exp(
+                            -(
+                                step_value[pc, 1]
+                                + effect_sum(
+                                    effect_attribute, effect_beta, P[pc, EFFECT], P[pc, EFFECTS], attribute, base
+                                )
+                            )
+                        )
                     )
                 pc = pc + 1 if u < p else P[pc, B]
 
@@ -1092,7 +1204,9 @@ def interpret(
                     amount = law_quantile(law_code, law_parameter, knot_probability, knot_value, P[pc, LAW], u)
                 amount *= step_value[pc, 1]
                 if P[pc, EFFECTS] > 0:
-                    amount *= math.exp(effect_sum(effect_attribute, effect_beta, P[pc, EFFECT], P[pc, EFFECTS], attribute, base))
+                    amount *= math.exp(
+                        effect_sum(effect_attribute, effect_beta, P[pc, EFFECT], P[pc, EFFECTS], attribute, base)
+                    )
                 if P[pc, E] == 1:
                     use_hazards(clock_rule, clock_break, clock_rate, slot, now, L, F, clocks)
                 if P[pc, D] == 1:
@@ -1100,7 +1214,20 @@ def interpret(
                 else:
                     attribute[base + P[pc, A]] = amount
                 if P[pc, E] == 1:
-                    rescale_hazards(clock_rule, clock_break, clock_rate, effect_attribute, effect_beta, slot, now, L, F, clocks, attribute, base)
+                    rescale_hazards(
+                        clock_rule,
+                        clock_break,
+                        clock_rate,
+                        effect_attribute,
+                        effect_beta,
+                        slot,
+                        now,
+                        L,
+                        F,
+                        clocks,
+                        attribute,
+                        base,
+                    )
                 pc += 1
 
             elif op == TEST:
@@ -1117,12 +1244,46 @@ def interpret(
                         use_hazards(clock_rule, clock_break, clock_rate, slot, now, L, F, clocks)
                     L[slot, HEALTH] = P[pc, A]
                     if clock_count > 0:
-                        rescale_hazards(clock_rule, clock_break, clock_rate, effect_attribute, effect_beta, slot, now, L, F, clocks, attribute, base)
+                        rescale_hazards(
+                            clock_rule,
+                            clock_break,
+                            clock_rate,
+                            effect_attribute,
+                            effect_beta,
+                            slot,
+                            now,
+                            L,
+                            F,
+                            clocks,
+                            attribute,
+                            base,
+                        )
                 pc += 1
 
             elif op == ARM:
                 use_hazards(clock_rule, clock_break, clock_rate, slot, now, L, F, clocks)
-                arm(clock_rule, clock_break, clock_rate, clock_slot, effect_attribute, effect_beta, law_code, law_parameter, knot_probability, knot_value, P[pc, A], slot, now, keys[slot], L, F, clocks, counts, attribute, base)
+                arm(
+                    clock_rule,
+                    clock_break,
+                    clock_rate,
+                    clock_slot,
+                    effect_attribute,
+                    effect_beta,
+                    law_code,
+                    law_parameter,
+                    knot_probability,
+                    knot_value,
+                    P[pc, A],
+                    slot,
+                    now,
+                    keys[slot],
+                    L,
+                    F,
+                    clocks,
+                    counts,
+                    attribute,
+                    base,
+                )
                 first_clock(clock_rule, slot, F, clocks)
                 pc += 1
 
@@ -1177,12 +1338,26 @@ def interpret(
                 if P[pc, B] == FROM_ATTRIBUTE:
                     amount = attribute[base + P[pc, C]]
                 elif P[pc, B] == FROM_LAW:
-                    amount = law_quantile(law_code, law_parameter, knot_probability, knot_value, P[pc, LAW], uniform(keys[slot], slot_hash[pc, 0], seen))
+                    amount = law_quantile(
+                        law_code,
+                        law_parameter,
+                        knot_probability,
+                        knot_value,
+                        P[pc, LAW],
+                        uniform(keys[slot], slot_hash[pc, 0], seen),
+                    )
                 life = step_value[pc, 1]
                 if P[pc, D] == FROM_ATTRIBUTE:
                     life = attribute[base + P[pc, E]]
                 elif P[pc, D] == FROM_LAW:
-                    life = law_quantile(law_code, law_parameter, knot_probability, knot_value, P[pc, SECOND_LAW], uniform(keys[slot], slot_hash[pc, 1], seen))
+                    life = law_quantile(
+                        law_code,
+                        law_parameter,
+                        knot_probability,
+                        knot_value,
+                        P[pc, SECOND_LAW],
+                        uniform(keys[slot], slot_hash[pc, 1], seen),
+                    )
                 doses = np.int64(math.floor(amount + 0.5))
                 if F[slot, ORDERED] > 0.0:
                     on_order[L[slot, KIND]] -= F[slot, ORDERED]
@@ -1200,9 +1375,7 @@ def interpret(
                     stock_statistics[s, RECEIVED] += doses
                     stock_statistics[s, RECEIVED + 1] += doses * inside
                     if now + life < INF:
-                        heap = push(
-                            times, orders, heap, now + life, EXPIRY << CLASS_SHIFT | batch << ROW_SHIFT
-                        )
+                        heap = push(times, orders, heap, now + life, EXPIRY << CLASS_SHIFT | batch << ROW_SHIFT)
                     serve_stock(program, copy_from, copy_to, resources, s, now, clipped, inside, arrivals, width, dynamic_width, classes, L, first, last,
                                 attribute, short, on_hand, head, following, batch_left, batch_row, stock_statistics,
                                 reg)  # fmt: skip
@@ -1255,9 +1428,7 @@ def interpret(
         # The entity leaves.
         count = give_back(slot, -1, now, clipped, L, free, drained, statistics, returned)
         for i in range(count):
-            serve(
-                returned[i], now, clipped, inside, classes, L, F, first, last, free, waiting, statistics, reg
-            )
+            serve(returned[i], now, clipped, inside, classes, L, F, first, last, free, waiting, statistics, reg)
         end_time[row] = now
         status[row] = -1 - pc
         slot_of[row] = -1

@@ -101,8 +101,8 @@ class LawTable:
             case d.Beta(alpha, beta, low, high):
                 self._knotted(beta_knots(alpha, beta), low, high - low)
             case d.PERT(low, _, high):
-                shape = law.as_beta
-                self._knotted(beta_knots(shape.alpha, shape.beta), low, high - low)
+                beta_law = law.as_beta
+                self._knotted(beta_knots(beta_law.alpha, beta_law.beta), low, high - low)
             case d.QuantileTable(probabilities, values):
                 self._own_knots(np.asarray(probabilities), np.asarray(values))
             case _:

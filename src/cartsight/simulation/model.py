@@ -127,9 +127,7 @@ class FlowModel:
         """Declare a pool of `capacity` servers. It is also a group of one, by its own name."""
         self._new(name)
         if capacity != int(capacity) or capacity < 0 or (capacity == 0 and (calendar is None or not calendar.changes)):
-            raise InputError(
-                "the capacity must be a whole number above zero", field=f"resource.{name}", found=capacity
-            )
+            raise InputError("the capacity must be a whole number above zero", field=f"resource.{name}", found=capacity)
         self.resources[name] = Resource(name, int(capacity), calendar)
 
     def group(

@@ -11,6 +11,7 @@ import math
 from bisect import bisect_right
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -138,11 +139,9 @@ class Batch:
 class Interpreter:
     """One run."""
 
-    def __init__(
-        self, tables: t.ModelTables, inputs: t.EntityInputs, window: tuple[float, float], limit: int
-    ) -> None:
+    def __init__(self, tables: t.ModelTables, inputs: t.EntityInputs, window: tuple[float, float], limit: int) -> None:
         # Python numbers throughout, so that nothing is done in other precision.
-        self.T = t.ModelTables(*(column.tolist() for column in tables))  # type: ignore[attr-defined]
+        self.T: Any = t.ModelTables(*(column.tolist() for column in tables))
         self.slot_hash = tables.slot_hash.tolist()
         self.inputs = inputs
         self.window, self.limit = window, limit
@@ -402,9 +401,7 @@ class Interpreter:
             for i, r in enumerate(candidates):
                 if self.free[r] > 0:
                     return i
-        loads = [
-            (len(self.queues[r]) + self.capacity[r] - self.free[r]) / max(self.capacity[r], 1) for r in candidates
-        ]
+        loads = [(len(self.queues[r]) + self.capacity[r] - self.free[r]) / max(self.capacity[r], 1) for r in candidates]
         return loads.index(min(loads))
 
     # Calendars and gates -----------------------------------------------------------------------------------------
@@ -831,7 +828,7 @@ class Interpreter:
     def happen(self) -> None:
         """Carry out the next event or arrival."""
         while self.events:
-            time, kind, row, version = self.events[0]
+            _, kind, row, version = self.events[0]
             entity = self.entities.get(row)
             if kind in (STEP_END, CLOCK) and (entity is None or entity.version != version):
                 heapq.heappop(self.events)

@@ -115,7 +115,7 @@ class Lots(Entities):
 
     def of(self, stock: str) -> Bool:
         """Return which rows are lots of `stock`, initial stock included."""
-        return self.stock == _column(stock, self.stocks, "stock")
+        return np.asarray(self.stock == _column(stock, self.stocks, "stock"))
 
 
 @dataclass(frozen=True, slots=True)

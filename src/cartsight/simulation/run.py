@@ -153,7 +153,8 @@ def entity_inputs(
     if program is None:
         if len(patient_programs) != 1:
             raise InputError(
-                "arrivals: the model has several programs for patients, so say which", allowed=", ".join(patient_programs)
+                "arrivals: the model has several programs for patients, so say which",
+                allowed=", ".join(patient_programs),
             )
         program = next(iter(patient_programs))
     entry = codes(program, patient_programs, n, "program")
@@ -232,30 +233,31 @@ def _named(
     n = inputs.time.size
     m = int(state.registers[ROWS]) - n
     logged = int(state.registers[LOGGED])
-    log_row, log_code, log_time = (a[:logged].copy() for a in (state.log_row, state.log_code, state.log_time))
+    log_row, log_code = state.log_row[:logged].copy(), state.log_code[:logged].copy()
+    log_time = state.log_time[:logged].copy()
     end_time, status, attribute, marks = state.end_time, state.status, state.attribute, state.marks
     dynamic, dynamic_start = state.dynamic, state.dynamic_start
     width, dynamic_width = len(compiled.attributes), len(compiled.lot_attributes)
     mark_width, dynamic_mark_width = len(compiled.marks), len(compiled.lot_marks)
     split = attribute[: n * width].reshape(n, width), marks[: n * mark_width].reshape(n, mark_width)
-    kept = end_time[:n], status[:n], *split
+    patient_end, patient_status = end_time[:n], status[:n]
     start = inputs.time
     of_patient = log_row < n
     log_entity = log_row[of_patient]
     if order is not None:
         back = np.empty(n, dtype=np.int64)
         back[order] = np.arange(n)
-        start = start[back]
-        kept = tuple(column[back] for column in kept)
+        start, patient_end, patient_status = start[back], patient_end[back], patient_status[back]
+        split = split[0][back], split[1][back]
         log_entity = order[log_entity].astype(np.int32)
     patients = Entities(
         start,
-        kept[0],
-        kept[1],
+        patient_end,
+        patient_status,
         compiled.statuses,
-        kept[2],
+        split[0],
         compiled.attributes,
-        kept[3],
+        split[1],
         compiled.marks,
         Log(log_entity, log_code[of_patient], log_time[of_patient], compiled.log_names),
     )

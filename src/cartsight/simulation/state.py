@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,7 @@ from cartsight.simulation.tables import (
     DRAIN,
     ON_HAND,
     RESOURCE_STATISTICS,
-    SIZE_ATTRIBUTES,
     SIZE_CLASSES,
-    SIZE_DYNAMIC_ATTRIBUTES,
     SIZE_DYNAMIC_MARKS,
     SIZE_INITIAL_STATUS,
     SIZE_MARKS,
@@ -131,7 +129,6 @@ def initial_state(T: ModelTables, inputs: EntityInputs, window: tuple[float, flo
     registers[ROWS] = n + batches
     registers[BATCHES] = batches
     queues = (resources + stocks) * int(size[SIZE_CLASSES])
-    width, dynamic_width = int(size[SIZE_ATTRIBUTES]), int(size[SIZE_DYNAMIC_ATTRIBUTES])
     marks = n * int(size[SIZE_MARKS]) + dynamic_room * int(size[SIZE_DYNAMIC_MARKS])
     state = RunState(
         registers=registers,
@@ -180,7 +177,6 @@ def initial_state(T: ModelTables, inputs: EntityInputs, window: tuple[float, flo
         batch_stock=np.zeros(batch_room, np.int64),
         following=np.full(batch_room, -1, np.int64),
     )
-    del width, dynamic_width
     events = _first_changes(T, state) + _initial_batches(T, state, n, clipped)
     # A sorted list is a heap.
     events.sort()
@@ -238,7 +234,7 @@ def grow(T: ModelTables, inputs: EntityInputs, state: RunState) -> RunState:
     """Return the state with more room in the arrays that are full, the rest untouched."""
     n = inputs.time.size
     registers = state.registers
-    new: dict[str, npt.NDArray[np.generic]] = {}
+    new: dict[str, Any] = {}
 
     def longer(size: int, *names: str, fill: float = 0) -> None:
         for name in names:
