@@ -96,9 +96,7 @@ def follow(row: int, flow: t.Trajectories, scenario: Scenario, arm_name: str, se
     if flow.statuses[int(flow.status[row])] == t.DIED:
         deaths = [(leaves, "while waiting")]
     elif not infused:
-        deaths.append(
-            (leaves + law_time(population.other_care.survival, u("death in other care")), "in other care")
-        )
+        deaths.append((leaves + law_time(population.other_care.survival, u("death in other care")), "in other care"))
     else:
         assert not isinstance(arm, OtherCareArm)
         efficacy = arm.efficacy
@@ -141,9 +139,7 @@ def follow(row: int, flow: t.Trajectories, scenario: Scenario, arm_name: str, se
             takes = not isinstance(arm, InVivoArm) or u("expression at retreatment") < arm.expression.x
             if takes and respond(u("response to retreatment"), effect * again.odds_ratio_of_response.x):
                 care = relapse + law_time(efficacy.relapse, u("relapse after retreatment"), ratio)
-            toxic = min(
-                toxic, relapse + _non_relapse(efficacy.non_relapse_mortality.x, u("non-relapse mortality", 1))
-            )
+            toxic = min(toxic, relapse + _non_relapse(efficacy.non_relapse_mortality.x, u("non-relapse mortality", 1)))
             for name, event in arm.toxicity.events.items():
                 if u(f"adverse event: {name}", 1) < event.probability.x:
                     events.append((relapse, name))
@@ -196,11 +192,7 @@ def follow(row: int, flow: t.Trajectories, scenario: Scenario, arm_name: str, se
         one_time.append((me.death, last))
     bridging = scenario.care_pathway.bridging
     if bridging is not None and flow.bridged[row] and not isinstance(arm, OtherCareArm):
-        known = [
-            flow.day[f"step: {step}"][row]
-            for step in scenario.care_pathway.steps
-            if f"step: {step}" in flow.day
-        ]
+        known = [flow.day[f"step: {step}"][row] for step in scenario.care_pathway.steps if f"step: {step}" in flow.day]
         collected = flow.day[t.LEUKAPHERESIS][row]
         start = collected if not math.isnan(collected) else max(day for day in known if not math.isnan(day))
         per_day.append((start, leaves, bridging.cost_per_month.x / MONTH))
@@ -232,9 +224,7 @@ def follow(row: int, flow: t.Trajectories, scenario: Scenario, arm_name: str, se
     for rate, name in ((0.0, "cost"), (costs, "cost_discounted")):
         total = sum(amount * (1.0 + rate) ** (-day / YEAR) for day, amount in one_time if day <= end)
         for start, stop, amount in per_day:
-            total += amount * integral(
-                lambda day, rate=rate: (1.0 + rate) ** (-day / YEAR), start, min(stop, end)
-            )  # type: ignore[misc]
+            total += amount * integral(lambda day, rate=rate: (1.0 + rate) ** (-day / YEAR), start, min(stop, end))  # type: ignore[misc]
         setattr(me, name, total)
     return me
 

@@ -68,9 +68,7 @@ def trajectories(
         t.LEUKAPHERESIS: collected,
         t.LYMPHODEPLETION: np.where(infused & (modality != "in_vivo"), exit_day - 3.0, nowhere),
         t.INFUSION: np.where(infused, exit_day, nowhere),
-        t.REDOSING_VISIT: np.where(
-            infused & (modality == "in_vivo") & (rng.random(n) < 0.2), exit_day + 21.0, nowhere
-        ),
+        t.REDOSING_VISIT: np.where(infused & (modality == "in_vivo") & (rng.random(n) < 0.2), exit_day + 21.0, nowhere),
     }
     rows = [np.flatnonzero(np.isfinite(day[kind])) for kind in KINDS]
     return t.Trajectories(
@@ -80,9 +78,7 @@ def trajectories(
         end_day=exit_day,
         day=day,
         worsened=rng.random(n) < worsened_share,
-        out_of_specification=infused
-        & (modality == "autologous")
-        & (rng.random(n) < out_of_specification_share),
+        out_of_specification=infused & (modality == "autologous") & (rng.random(n) < out_of_specification_share),
         expressed=(rng.random(n) < 0.8) if modality == "in_vivo" else np.ones(n, dtype=np.bool_),
         bridged=rng.random(n) < 0.5,
         courses=infused.astype(np.int64),

@@ -113,9 +113,7 @@ def test_mean_survival_in_closed_form(p: float, c: float, h: float, lam: float, 
     cut = p * c * math.exp(-100.0 * h) / h
     agrees(result.life_years, mean(h) - cut)
     delta = math.log(1.035)
-    agrees(
-        result.life_years_discounted, mean(h + delta) - p * c * math.exp(-100.0 * (h + delta)) / (h + delta)
-    )
+    agrees(result.life_years_discounted, mean(h + delta) - p * c * math.exp(-100.0 * (h + delta)) / (h + delta))
 
 
 def test_survival_curve_with_every_clock_running() -> None:
@@ -156,13 +154,9 @@ def test_weibull_relapse_lognormal_death_and_a_life_table() -> None:
         assert abs(share - exact) < 4.0 * error
 
 
-@pytest.mark.parametrize(
-    ("age", "sex", "smr"), [(30.0, "female", 1.0), (60.0, "male", 1.0), (60.0, "male", 1.8)]
-)
+@pytest.mark.parametrize(("age", "sex", "smr"), [(30.0, "female", 1.0), (60.0, "male", 1.0), (60.0, "male", 1.8)])
 def test_life_expectancy_of_the_cured_is_the_life_table_s(age: float, sex: str, smr: float) -> None:
-    result = run(
-        scenario(1.0, 1.0, exponential(1.0), exponential(1.0), smr=smr), age=age, female=sex == "female"
-    )
+    result = run(scenario(1.0, 1.0, exponential(1.0), exponential(1.0), smr=smr), age=age, female=sex == "female")
     agrees(result.life_years, float(life_table("us", 2019).remaining_life_expectancy(age, sex, smr)))
     assert np.all(result.cured)
 

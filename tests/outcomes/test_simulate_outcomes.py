@@ -218,3 +218,10 @@ def test_draws_follow_their_patients() -> None:
     assert np.array_equal(draws.for_patients(fewer).uniform("cure"), draws.uniform("cure")[:20])
     with pytest.raises(ValueError, match="read-only"):
         draws.uniform("cure")[0] = 0.5
+
+
+def test_columns_hold_every_patient() -> None:
+    r = simulate_outcomes(tb.trajectories(40), build(), "autologous", 1)
+    columns = r.columns()
+    assert {"death_day", "qalys_discounted", "adverse_events: CRS grade 3+"} <= columns.keys()
+    assert all(column.shape == (40,) for column in columns.values())

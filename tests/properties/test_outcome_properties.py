@@ -109,9 +109,7 @@ def test_a_higher_cure_fraction_never_shortens_a_life(
 
 @SETTINGS
 @given(changes(), shares, shares, st.integers(0, 1000))
-def test_more_toxicity_never_lengthens_a_life(
-    change: dict[str, Any], one: float, other: float, seed: int
-) -> None:
+def test_more_toxicity_never_lengthens_a_life(change: dict[str, Any], one: float, other: float, seed: int) -> None:
     scenario = build(**change)
     flow = tb.trajectories(150)
     single = scenario.model_copy(
@@ -138,18 +136,14 @@ def test_identical_arms_give_identical_results(change: dict[str, Any], seed: int
 
 @SETTINGS
 @given(changes(), st.sampled_from(ARMS), st.integers(0, 1000))
-def test_intention_to_treat_is_the_sum_of_infused_and_not_infused(
-    change: dict[str, Any], arm: str, seed: int
-) -> None:
+def test_intention_to_treat_is_the_sum_of_infused_and_not_infused(change: dict[str, Any], arm: str, seed: int) -> None:
     scenario = build(**change)
     flow = tb.trajectories(150, modality=arm)
     r = simulate_outcomes(flow, scenario, arm, seed)
     costs = price_patients(flow, r, scenario, arm).total_discounted
     p = r.infused.mean()
     for value in (r.qalys_discounted, r.life_years, costs):
-        parts = [
-            share * value[who].mean() for share, who in ((p, r.infused), (1 - p, ~r.infused)) if who.any()
-        ]
+        parts = [share * value[who].mean() for share, who in ((p, r.infused), (1 - p, ~r.infused)) if who.any()]
         np.testing.assert_allclose(sum(parts), value.mean(), rtol=1e-10, atol=1e-12)
 
 

@@ -124,7 +124,5 @@ def _expit(x: Float) -> Float:
 def _valid_sd(sd: npt.ArrayLike) -> Float:
     spread = np.asarray(sd, dtype=np.float64)
     if not np.all(np.isfinite(spread) & (spread >= 0.0)):
-        raise InputError(
-            "a standard deviation must be a finite number, not negative", found=sd, allowed="0 or above"
-        )
+        raise InputError("a standard deviation must be a finite number, not negative", found=sd, allowed="0 or above")
     return spread

@@ -59,9 +59,7 @@ class BackgroundHazard:
     def from_life_table(cls, table: LifeTable) -> BackgroundHazard:
         """Return the cumulative hazard of a life table, which closes with a constant hazard."""
         ages = np.arange(table.cumulative.shape[1] + 1, dtype=np.float64)
-        female, male = np.concatenate(
-            [table.cumulative, table.cumulative[:, -1:] + table.hazard[:, -1:]], axis=1
-        )
+        female, male = np.concatenate([table.cumulative, table.cumulative[:, -1:] + table.hazard[:, -1:]], axis=1)
         return cls(ages, male, female)
 
     def cumulative(self, age: Float, female: Bool) -> Float:

@@ -74,9 +74,7 @@ def event_free_survival(outcomes: Outcomes, months: Sequence[float] | Float) -> 
     Waiting patients are free of the event, so this is not the event-free survival of trials that count
     progression before infusion.
     """
-    event = np.where(
-        outcomes.infused, np.minimum(outcomes.progression_day, outcomes.death_day), outcomes.exit_day
-    )
+    event = np.where(outcomes.infused, np.minimum(outcomes.progression_day, outcomes.death_day), outcomes.exit_day)
     return _curve(outcomes, event, months, "referral", "not infused, progression or death")
 
 
@@ -97,9 +95,7 @@ def _since_zero(outcomes: Outcomes, day: Float, clock: Clock) -> Float:
     raise InputError("unknown clock", found=clock, allowed="referral or infusion")
 
 
-def _curve(
-    outcomes: Outcomes, day: Float, months: Sequence[float] | Float, clock: Clock, event: str
-) -> Curve:
+def _curve(outcomes: Outcomes, day: Float, months: Sequence[float] | Float, clock: Clock, event: str) -> Curve:
     at = np.atleast_1d(np.asarray(months, dtype=np.float64))
     if at.ndim != 1 or not np.all(np.isfinite(at) & (at >= 0.0)):
         raise InputError("months must be finite and not negative", field="months", found=months)

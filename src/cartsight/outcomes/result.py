@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +97,17 @@ class Outcomes:
     def dead(self) -> Bool:
         """Whether each patient died within the horizon."""
         return np.asarray(self.death_cause != ALIVE)
+
+    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Return the patient table as named columns of length n; adverse events become one column each."""
+        table: dict[str, npt.NDArray[np.generic]] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                table[field.name] = value
+            elif isinstance(value, dict):
+                table.update({f"{field.name}: {name}": flag for name, flag in value.items()})
+        return table
 
     def deaths_by_cause(self) -> dict[str, int]:
         """Return how many patients died of each cause, and how many are alive at the horizon."""

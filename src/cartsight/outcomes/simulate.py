@@ -267,9 +267,7 @@ def _after_infusion(
             patient = rows[again]
             second = responses(
                 draws.log_odds("response to retreatment")[patient],
-                shift[again]
-                - trajectories.lot_effect[patient]
-                + log_odds_ratio(retreatment.odds_ratio_of_response.x),
+                shift[again] - trajectories.lot_effect[patient] + log_odds_ratio(retreatment.odds_ratio_of_response.x),
                 intercepts,
                 expressed_at_second_course(arm, draws.uniform("expression at retreatment")[patient]),
             )
@@ -278,9 +276,7 @@ def _after_infusion(
                 efficacy.relapse, draws.exponential("relapse after retreatment")[patient], worsened[again]
             )
             relapse_care[again] += np.where(success, remission, 0.0)
-            toxic = relapse[again] + _non_relapse_time(
-                arm, draws.exponential("non-relapse mortality", 1)[patient]
-            )
+            toxic = relapse[again] + _non_relapse_time(arm, draws.exponential("non-relapse mortality", 1)[patient])
             non_relapse[again] = np.minimum(non_relapse[again], toxic)
             course.retreated[patient] = True
             course.responded_again[patient] = success
@@ -311,9 +307,7 @@ def _non_relapse_time(arm: ProductArm, exponential: Float) -> Float:
     return np.where(time <= NON_RELAPSE_MORTALITY_DAYS, time, np.inf)
 
 
-def _toxicity(
-    arm: ProductArm, draws: PatientDraws, rows: Int, n: int, occurrence: int
-) -> tuple[dict[str, Bool], Bool]:
+def _toxicity(arm: ProductArm, draws: PatientDraws, rows: Int, n: int, occurrence: int) -> tuple[dict[str, Bool], Bool]:
     """Return which of the treated patients have each adverse event, and aplasia, after a course."""
     treated = np.zeros(n, dtype=np.bool_)
     treated[rows] = True
