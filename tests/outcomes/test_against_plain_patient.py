@@ -11,6 +11,8 @@ from scenario_builder import build, number, probability
 from cartsight.economics.pricing import price_patients
 from cartsight.outcomes import CAUSES_OF_DEATH, simulate_outcomes
 
+PATIENTS = 30
+
 
 @pytest.mark.parametrize("arm", ["autologous", "allogeneic", "in_vivo", "other_care"])
 @pytest.mark.parametrize("horizon", [1.5, 40.0])
@@ -22,11 +24,11 @@ def test_every_patient_agrees(arm: str, horizon: float) -> None:
         arms={"allogeneic": {"retreatment": again}, "in_vivo": {"retreatment": again}},
     )
     flow = tb.trajectories(
-        60, modality=arm, lot_effect_sd=0.3 if arm != "autologous" else 0.0, people=tb.patients(60, age=72.0)
+        60, modality=arm, lot_effect_sd=0.3 if arm != "autologous" else 0.0, people=tb.patients(PATIENTS, age=72.0)
     )
     result = simulate_outcomes(flow, scenario, arm, 21)
     costs = price_patients(flow, result, scenario, arm)
-    plain = [follow(row, flow, scenario, arm, 21) for row in range(60)]
+    plain = [follow(row, flow, scenario, arm, 21) for row in range(PATIENTS)]
     assert [CAUSES_OF_DEATH[code] for code in result.death_cause] == [p.cause for p in plain]
     assert result.response.tolist() == [p.response for p in plain]
     # Bisection leaves about 1e-13 of a date; integrals of 24 points more on long stays.
