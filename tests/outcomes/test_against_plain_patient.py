@@ -24,7 +24,10 @@ def test_every_patient_agrees(arm: str, horizon: float) -> None:
         arms={"allogeneic": {"retreatment": again}, "in_vivo": {"retreatment": again}},
     )
     flow = tb.trajectories(
-        60, modality=arm, lot_effect_sd=0.3 if arm != "autologous" else 0.0, people=tb.patients(PATIENTS, age=72.0)
+        PATIENTS,
+        modality=arm,
+        lot_effect_sd=0.3 if arm != "autologous" else 0.0,
+        people=tb.patients(PATIENTS, age=72.0),
     )
     result = simulate_outcomes(flow, scenario, arm, 21)
     costs = price_patients(flow, result, scenario, arm)
