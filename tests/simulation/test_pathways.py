@@ -137,3 +137,44 @@ def test_overload_is_an_error_unless_it_is_the_question() -> None:
     raw["analysis"]["allow_overload"] = True
     load = check_arm(build(raw), "autologous")
     assert any("never empties" in warning for warning in load.warnings)
+
+
+def plant_with(**changes: object) -> Scenario:
+    raw = minimal_scenario()
+    (site,) = raw["arms"]["autologous"]["sites"].values()
+    site.update(changes)
+    if "quality_assurance_reviewers" in changes:
+        raw["arms"]["autologous"]["process"]["quality_assurance_review"] = number(
+            2.0, "days", law="lognormal", cv=0.3
+        )
+    return build(raw)
+
+
+def test_operators_and_quality_assurance_bind_like_lines_do() -> None:
+    free = run_flow(plant_with(), "autologous", 19)
+    few_teams = run_flow(plant_with(operator_teams=9), "autologous", 19)
+    assert few_teams.plant is not None and free.plant is not None
+    assert few_teams.plant.utilisation("operators") > 0.6
+    release = t.PRODUCT_RELEASED
+    assert np.nanmean(few_teams.trajectories.day[release]) > np.nanmean(free.trajectories.day[release])
+    reviewed = run_flow(plant_with(quality_assurance_reviewers=3), "autologous", 19)
+    assert reviewed.plant is not None
+    assert reviewed.plant.utilisation("quality assurance") > 0.3
+    assert all(load < 1 for load in check_arm(plant_with(operator_teams=12), "autologous").offered.values())
+
+
+def test_weekends_shutdowns_and_outages_delay_starts() -> None:
+    free = run_flow(plant_with(), "autologous", 23).trajectories
+    started = t.BATCH_STARTED
+    closed = run_flow(
+        plant_with(closed_to_starts=["sat", "sun"], yearly_shutdown_days=14, outages=[[500.0, 540.0]]),
+        "autologous",
+        23,
+    ).trajectories
+    rows, days = closed.events(started)
+    absolute = closed.patients.referral_day[rows] + days
+    assert (absolute % 7 < 5).all()
+    assert not ((absolute >= 500) & (absolute < 540)).any()
+    assert not ((absolute % 365 >= 355) | ((absolute > 365) & (absolute % 365 < 4))).any()
+    both = ~np.isnan(free.day[started]) & ~np.isnan(closed.day[started])
+    assert closed.day[started][both].mean() > free.day[started][both].mean()

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cartsight.cli.output import Json, Quiet, print_json, stderr_console, stdout_console
+from cartsight.cli.output import Json, Quiet, Seed, print_json, stderr_console, stdout_console
 
 ScenarioArgument = Annotated[str, typer.Argument(help="A scenario file, or the name of a shipped scenario.")]
 
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command("units")(units)
 
 
-def scenarios(json: Json = False, quiet: Quiet = False) -> None:
+def scenarios(json: Json = False, seed: Seed = None, quiet: Quiet = False) -> None:
     """List the scenarios that come with cartsight."""
     from cartsight.scenario import load_scenario, shipped_scenarios
 
@@ -49,13 +49,13 @@ def scenarios(json: Json = False, quiet: Quiet = False) -> None:
     stdout_console().print(table)
 
 
-def check(scenario: ScenarioArgument, json: Json = False, quiet: Quiet = False) -> None:
+def check(scenario: ScenarioArgument, json: Json = False, seed: Seed = None, quiet: Quiet = False) -> None:
     """Check a scenario: the file, every number, every pathway, and the load on every resource."""
     from cartsight.comparison.checking import check_scenario
     from cartsight.core.errors import InputError
 
     try:
-        report = check_scenario(scenario)
+        report = check_scenario(scenario, seed=seed)
     except InputError as error:
         if json:
             print_json({"valid": False, "error": error.as_dict()})
@@ -96,6 +96,7 @@ def new(
         bool, typer.Option("--extend", help="Write a short file that extends the source instead of a full copy.")
     ] = False,
     json: Json = False,
+    seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
     """Copy a scenario to NAME.toml in this folder, ready to change."""
@@ -133,6 +134,7 @@ def new(
 def schema(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write to a file instead of stdout.")] = None,
     json: Json = False,
+    seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
     """Print the JSON Schema of a scenario, for editors that check TOML while you type."""
@@ -149,7 +151,7 @@ def schema(
         _write(output, json_module.dumps(document, indent=2) + "\n")
 
 
-def cite(scenario: ScenarioArgument, json: Json = False, quiet: Quiet = False) -> None:
+def cite(scenario: ScenarioArgument, json: Json = False, seed: Seed = None, quiet: Quiet = False) -> None:
     """List what a scenario rests on: assumptions first, then sources, then methods."""
     from cartsight.comparison.citing import citations
     from cartsight.scenario import load_scenario
@@ -174,7 +176,7 @@ def cite(scenario: ScenarioArgument, json: Json = False, quiet: Quiet = False) -
         console.print(f"  {method['method']}: {method['citation']}", soft_wrap=True, markup=False)
 
 
-def units(json: Json = False, quiet: Quiet = False) -> None:
+def units(json: Json = False, seed: Seed = None, quiet: Quiet = False) -> None:
     """List the units that numbers may carry."""
     from cartsight.core.units import BASE_UNITS, CURRENCIES, DENOMINATORS
 

@@ -58,9 +58,11 @@ def check_arms(scenario: Scenario) -> ArmChecks:
     return ArmChecks(loads, tuple(warnings))
 
 
-def check_scenario(name_or_path: str | Path) -> dict[str, Any]:
+def check_scenario(name_or_path: str | Path, *, seed: int | None = None) -> dict[str, Any]:
     """Return what `cartsight check` prints: counts of origins, numbers without uncertainty, loads and warnings."""
     scenario = load_scenario(name_or_path)
+    if seed is not None:
+        scenario = scenario.with_analysis(seed=seed)
     checks = check_arms(scenario)
     table = input_table(scenario)
     arms = []

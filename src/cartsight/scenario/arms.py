@@ -141,6 +141,22 @@ class Site(Frozen):
     serves: tuple[str, ...] | None = Field(None, description="Regions served; all when absent.")
     closed_to_starts: tuple[Weekday, ...] = Field((), description="Weekdays without new starts.")
     yearly_shutdown_days: int = Field(0, ge=0, le=120)
+    outages: tuple[tuple[float, float], ...] = Field(
+        (), description="Days [first, last] from the start of the simulation without new starts."
+    )
+    operator_teams: int | None = Field(
+        None, ge=1, le=5000, description="Teams on duty; a run holds one beside its line. Unlimited when absent."
+    )
+    quality_assurance_reviewers: int | None = Field(
+        None, ge=1, le=5000, description="Batch records under review at once. Unlimited when absent."
+    )
+
+    @model_validator(mode="after")
+    def _outages(self) -> Self:
+        for first, last in self.outages:
+            if not 0 <= first < last:
+                raise ValueError(f"an outage is [first day, last day] with 0 <= first < last, not [{first:g}, {last:g}]")
+        return self
 
 
 class PlantCosts(Frozen):
@@ -181,6 +197,9 @@ class AutologousProcess(Frozen):
     shipping_back: VariableDuration
     manufacturing: VariableDuration
     release_testing: VariableDuration
+    quality_assurance_review: VariableDuration | None = Field(
+        None, description="Review of the batch record and disposition, after the last release test."
+    )
     manufacturing_failure: Probability = Field(description="Batches that yield no product.")
     out_of_specification: Probability = Field(description="Finished batches that fail a release test.")
     odds_ratio_if_worsened: OddsRatio = Field(description="On both, for patients who worsened before collection.")
@@ -205,6 +224,10 @@ class AutologousArm(Arm):
     def _network(self) -> Self:
         if (self.sites is None) == (self.at_every_hospital is None):
             raise ValueError("give either sites or at_every_hospital")
+        plants = [self.at_every_hospital] if self.at_every_hospital is not None else list((self.sites or {}).values())
+        reviewers = any(site.quality_assurance_reviewers is not None for site in plants)
+        if reviewers and self.process.quality_assurance_review is None:
+            raise ValueError("process.quality_assurance_review is needed where a site has quality_assurance_reviewers")
         if self.process.starting_material == "fresh" and self.process.fresh_window is None:
             raise ValueError("process.fresh_window is needed for fresh starting material")
         return self

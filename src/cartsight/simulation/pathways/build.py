@@ -60,7 +60,7 @@ def build_model(scenario: Scenario, arm_name: str, window: Window, extra_wait_da
             steps.append(s.End(t.OTHER_CARE))
         case AutologousArm():
             _beds(model, scenario)
-            steps += _autologous(model, scenario, arm)
+            steps += _autologous(model, scenario, arm, window)
         case AllogeneicArm() | InVivoArm():
             _beds(model, scenario)
             steps += _from_stock(model, scenario, arm, window)
@@ -166,43 +166,77 @@ def _to_infusion(scenario: Scenario, arm: AutologousArm | AllogeneicArm | InVivo
     return [*steps, s.Delay("stay", stay), s.Free("infusion bed")]
 
 
-def _calendar(site: Site) -> Calendar | None:
+def _calendar(site: Site, window: Window) -> Calendar | None:
+    """Return when a site's lines take new starts; runs in progress go on through closed days."""
     open_days = [i for i, day in enumerate(WEEKDAYS) if day not in site.closed_to_starts]
-    outages: tuple[tuple[float, ...], ...] = ()
+    outages: list[tuple[float, float]] = list(site.outages)
     if site.yearly_shutdown_days:
-        outages = tuple(
+        years = int(window.arrivals_end / 365.0) + 3
+        outages += [
             (year * 365.0 + SHUTDOWN_STARTS, year * 365.0 + SHUTDOWN_STARTS + site.yearly_shutdown_days)
-            for year in range(12)
-        )
+            for year in range(years)
+        ]
     if len(open_days) == 7:
-        return Calendar(outages=outages) if outages else None
+        return Calendar(outages=tuple(outages)) if outages else None
     weekly = Calendar.weekdays(*open_days)
-    return Calendar(windows=weekly.windows, outages=outages)
+    return Calendar(windows=weekly.windows, outages=tuple(outages))
 
 
-def _autologous_plants(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> None:
+OPERATORS, QUALITY_ASSURANCE = "operators", "quality assurance"
+
+
+def _limited(arm: AutologousArm, pool: str) -> bool:
+    """Whether any plant of the arm limits a pool that may be left unlimited."""
+    plants = [arm.at_every_hospital] if arm.at_every_hospital is not None else list((arm.sites or {}).values())
+    return any(_servers(site, pool) is not None for site in plants)
+
+
+def _servers(site: Site, pool: str) -> int | None:
+    match pool:
+        case "line":
+            return site.lines
+        case "quality control":
+            return site.quality_control_lanes
+        case "operators":
+            return site.operator_teams
+        case _:
+            return site.quality_assurance_reviewers
+
+
+UNLIMITED = 100_000
+"""Servers of a pool that one plant limits and another does not."""
+
+
+def _autologous_plants(model: FlowModel, scenario: Scenario, arm: AutologousArm, window: Window) -> None:
+    """Declare the pools of every plant; a run takes a line by region and all else at the same plant."""
+    pools = ["line", "quality control"] + [pool for pool in (OPERATORS, QUALITY_ASSURANCE) if _limited(arm, pool)]
     if arm.at_every_hospital is not None:
         site = arm.at_every_hospital
-        _per_hospital(model, scenario, "line", site.lines, _calendar(site))
-        _per_hospital(model, scenario, "quality control", site.quality_control_lanes)
+        for pool in pools:
+            calendar = _calendar(site, window) if pool == "line" else None
+            _per_hospital(model, scenario, pool, _servers(site, pool) or UNLIMITED, calendar)
         return
     assert arm.sites is not None
-    lines, lanes = [], []
-    for name, site in arm.sites.items():
-        lines.append(f"line/{name}")
-        model.resource(lines[-1], site.lines, calendar=_calendar(site))
-        lanes.append(f"quality control/{name}")
-        model.resource(lanes[-1], site.quality_control_lanes)
+    for pool in pools:
+        names = [f"{pool}/{name}" for name in arm.sites]
+        for name, site in zip(names, arm.sites.values(), strict=True):
+            calendar = _calendar(site, window) if pool == "line" else None
+            model.resource(name, _servers(site, pool) or UNLIMITED, calendar=calendar)
+        if pool != "line":
+            model.group(pool, names, rule="by_attribute", attribute="site")
+        elif len(names) == 1:
+            model.group(pool, names, rule="fixed")
+        else:
+            model.group(pool, names, rule="nearest", attribute="region", matrix=_preferences(scenario, arm.sites))
+
+
+def _preferences(scenario: Scenario, sites: dict[str, Site]) -> list[list[int]]:
     rows = []
     for region in scenario.population.regions:
-        row = [i for i, site in enumerate(arm.sites.values()) if site.serves is None or region in site.serves]
+        row = [i for i, site in enumerate(sites.values()) if site.serves is None or region in site.serves]
         # Rows of a preference matrix are equally long; asking a site again changes nothing.
-        rows.append(row + row[:1] * (len(lines) - len(row)))
-    if len(lines) == 1:
-        model.group("line", lines, rule="fixed")
-    else:
-        model.group("line", lines, rule="nearest", attribute="region", matrix=rows)
-    model.group("quality control", lanes, rule="by_attribute", attribute="site")
+        rows.append(row + row[:1] * (len(sites) - len(row)))
+    return rows
 
 
 def _success(probability: Probability, sd: float, odds_ratio_if_worsened: OddsRatio) -> tuple[float, dict[str, float]]:
@@ -218,9 +252,9 @@ def _success(probability: Probability, sd: float, odds_ratio_if_worsened: OddsRa
     return 1.0 / (1.0 + math.exp(intercept)), effects
 
 
-def _autologous(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> list[s.Step]:
+def _autologous(model: FlowModel, scenario: Scenario, arm: AutologousArm, window: Window) -> list[s.Step]:
     process, collection = arm.process, arm.collection
-    _autologous_plants(model, scenario, arm)
+    _autologous_plants(model, scenario, arm, window)
     _per_hospital(model, scenario, "leukapheresis place", collection.beds_per_hospital)
     fresh = process.starting_material == "fresh"
     sd = process.patient_sd.x
@@ -234,6 +268,13 @@ def _autologous(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> lis
         model.clock("starting material expiry", Goto("expired"), law=Constant(process.fresh_window.x), armed=False)
         expiry_on, expiry_off = [s.Arm("starting material expiry")], [s.Disarm("starting material expiry")]
     remake_from = "collect" if fresh else "start batch"
+    team_on: list[s.Step] = [s.Seize(OPERATORS)] if _limited(arm, OPERATORS) else []
+    team_off: list[s.Step] = [s.Free(OPERATORS)] if team_on else []
+    review: list[s.Step] = []
+    if process.quality_assurance_review is not None:
+        review = [s.Delay("quality assurance review", process.quality_assurance_review.distribution)]
+        if _limited(arm, QUALITY_ASSURANCE):
+            review = [s.Seize(QUALITY_ASSURANCE), *review, s.Free(QUALITY_ASSURANCE)]
     collect: list[s.Step] = [
         *_bridging(scenario),
         s.Label("collect"),
@@ -253,14 +294,17 @@ def _autologous(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> lis
         *expiry_off,
     ]
     make: list[s.Step] = [
+        *team_on,
         *_note_state(scenario, "at start"),
         s.Mark(t.BATCH_STARTED, log=True),
         s.Delay("manufacturing", process.manufacturing.distribution),
         s.Chance("manufacturing succeeds", finishes, otherwise="batch failed", logit_effects=finish_effects),
+        *team_off,
         s.Free("line"),
         s.Seize("quality control"),
         s.Delay("release testing", process.release_testing.distribution),
         s.Free("quality control"),
+        *review,
         s.Chance("in specification", passes, otherwise="out of specification", logit_effects=pass_effects),
         s.Label("released"),
         s.Mark(t.PRODUCT_RELEASED, log=True),
@@ -272,6 +316,7 @@ def _autologous(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> lis
     trouble: list[s.Step] = [
         s.Label("batch failed"),
         s.Mark(t.BATCH_FAILED, log=True),
+        *team_off,
         s.Free("line"),
         s.Label("remake"),
         s.Retry("remake", process.attempts - 1, to=remake_from, otherwise=s.End(t.NO_PRODUCT)),
