@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -213,7 +214,7 @@ def _initial_batches(T: ModelTables, state: RunState, n: int, clipped: float) ->
     events = []
     for s in range(state.head.size):
         batches = sorted((T.initial_shelf_life[b], b) for b in range(count) if T.initial_stock[b] == s)
-        for (_, b), (_, after) in zip(batches, [*batches[1:], (0.0, -1)], strict=True):
+        for (_, b), (_, after) in pairwise(batches):
             state.following[b] = after
         if batches:
             state.head[s] = batches[0][1]
