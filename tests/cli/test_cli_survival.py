@@ -69,6 +69,7 @@ def test_fit_json(call: Any, trial: Path) -> None:
     assert refused["cure_fraction_interval"][0] == 0
     assert "reaches 0" in refused["cure_fraction_reason"]
     assert record["log_rank"]["p_value"] < 0.01
+    assert all(row["hazard"] >= 0 for row in a["smoothed_hazard"]["table"])
     assert a["best_by_aic"] == "mixture_cure_weibull"
     assert sum(m["aic_weight"] for m in a["models"]) == pytest.approx(1)
 
@@ -130,6 +131,10 @@ def test_reconstruct(call: Any, tmp_path: Path) -> None:
     assert json.loads(out)["groups"][0]["models"][0]["parameters"]["rate"] == pytest.approx(0.05, rel=0.05)
     code, out, _ = call("reconstruct", clicks, "--at-risk", risk)
     assert code == 0 and "Numbers at risk" in out
+    # A digitiser writes no header.
+    clicks.write_text("\n".join(lines), encoding="utf-8")
+    code, again, _ = call("reconstruct", clicks, "--at-risk", risk, "--events", 120, "--json", "--quiet")
+    assert code == 0 and json.loads(again)["data"] == record["data"]
 
 
 def test_landmarks(call: Any, tmp_path: Path) -> None:

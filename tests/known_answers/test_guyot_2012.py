@@ -37,9 +37,7 @@ def digitise(data: SurvivalData, seed: int, noise: float = 0.002) -> tuple[np.nd
     return t, np.clip(curve.survival_at(t) + rng.normal(0, noise, t.size), 0, 1)
 
 
-def rebuild(
-    data: SurvivalData, seed: int = 1, *, with_events: bool = True, noise: float = 0.002
-) -> Reconstruction:
+def rebuild(data: SurvivalData, seed: int = 1, *, with_events: bool = True, noise: float = 0.002) -> Reconstruction:
     risk_time = np.arange(0, data.last_time, 6.0)
     events = data.events if with_events else None
     return reconstruct(*digitise(data, seed, noise), risk_time, number_at_risk(data, risk_time), events)

@@ -69,9 +69,7 @@ def test_nelson_aalen(truncated: SurvivalData) -> None:
         truncated.time, truncated.event, entry=truncated.entry
     )
     ours = nelson_aalen(truncated)
-    assert ours.cumulative_hazard == pytest.approx(
-        theirs.cumulative_hazard_at_times(ours.time).to_numpy(), abs=1e-9
-    )
+    assert ours.cumulative_hazard == pytest.approx(theirs.cumulative_hazard_at_times(ours.time).to_numpy(), abs=1e-9)
 
 
 def test_log_rank_of_three_groups() -> None:
@@ -151,9 +149,7 @@ def test_interval_censored_log_normal() -> None:
     theirs = lifelines.LogNormalFitter().fit_interval_censoring(
         np.where(seen, np.maximum(low, 1e-10), 12.0), np.where(seen, high, np.inf)
     )
-    ours = fit(
-        SurvivalData(np.where(seen, low, 12.0), seen, upper=np.where(seen, high, np.nan)), "log_normal"
-    )
+    ours = fit(SurvivalData(np.where(seen, low, 12.0), seen, upper=np.where(seen, high, np.nan)), "log_normal")
     assert ours.parameters["mu"] == pytest.approx(theirs.mu_, rel=1e-4)
     assert ours.parameters["sigma"] == pytest.approx(theirs.sigma_, rel=1e-4)
 

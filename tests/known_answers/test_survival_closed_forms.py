@@ -45,9 +45,7 @@ def test_exponential_maximum_and_information(sample: SurvivalData) -> None:
     assert fitted.parameters["rate"] == pytest.approx(sample.events / exposure, rel=1e-9)
     # The observed information of the log rate is the number of events.
     assert fitted.covariance[0, 0] == pytest.approx(1 / sample.events, rel=1e-6)
-    assert fitted.log_likelihood == pytest.approx(
-        sample.events * (np.log(sample.events / exposure) - 1), rel=1e-12
-    )
+    assert fitted.log_likelihood == pytest.approx(sample.events * (np.log(sample.events / exposure) - 1), rel=1e-12)
 
 
 def test_weights_count_subjects(sample: SurvivalData) -> None:
@@ -121,9 +119,7 @@ def test_restricted_mean_of_exponential_and_of_cure() -> None:
     # The contract survival of section 3.2 of the oracle: S = 0.4 + 0.6 exp(-t).
     law = MixtureCure(0.4, Exponential(1.0))
     assert law.restricted_mean(2) == pytest.approx(0.8 + 0.6 * (1 - np.exp(-2)), rel=1e-12)
-    assert law.survival([0.5, 1.0, 1.5]) == pytest.approx(
-        0.4 + 0.6 * np.exp(-np.array([0.5, 1, 1.5])), rel=1e-14
-    )
+    assert law.survival([0.5, 1.0, 1.5]) == pytest.approx(0.4 + 0.6 * np.exp(-np.array([0.5, 1, 1.5])), rel=1e-14)
 
 
 def test_gompertz_and_cure_limits() -> None:
@@ -133,9 +129,7 @@ def test_gompertz_and_cure_limits() -> None:
     assert NonMixtureCure(0.25, Weibull(2.0, 1.0)).survival(np.inf) == pytest.approx(0.25)
     # With an exponential kernel the non-mixture hazard is Gompertz's with a negative shape.
     gompertz = Gompertz(-np.log(0.25) * 0.5, -0.5)
-    assert NonMixtureCure(0.25, Exponential(0.5)).survival(T) == pytest.approx(
-        gompertz.survival(T), rel=1e-12
-    )
+    assert NonMixtureCure(0.25, Exponential(0.5)).survival(T) == pytest.approx(gompertz.survival(T), rel=1e-12)
 
 
 def test_cumulative_incidences_and_survival_add_up() -> None:
@@ -147,9 +141,7 @@ def test_cumulative_incidences_and_survival_add_up() -> None:
     # With a single cause the incidence is one minus Kaplan-Meier and so is its variance (Greenwood).
     (only,) = aalen_johansen(time, code > 0)
     below = anything.survival > 0
-    assert only.variance[below] == pytest.approx(
-        anything.survival[below] ** 2 * anything.log_variance[below], rel=1e-9
-    )
+    assert only.variance[below] == pytest.approx(anything.survival[below] ** 2 * anything.log_variance[below], rel=1e-9)
 
 
 def test_restricted_mean_standard_error_against_the_jackknife() -> None:

@@ -52,9 +52,7 @@ def test_weights_are_repeated_rows(seed: int) -> None:
     weighted = SurvivalData(sample.time, sample.event, weight=count.astype(float))
     repeated = sample.subset(np.repeat(np.arange(sample.n), count))
     assert kaplan_meier(weighted).survival == pytest.approx(kaplan_meier(repeated).survival, abs=1e-12)
-    assert fit(weighted, "weibull").log_likelihood == pytest.approx(
-        fit(repeated, "weibull").log_likelihood, rel=1e-9
-    )
+    assert fit(weighted, "weibull").log_likelihood == pytest.approx(fit(repeated, "weibull").log_likelihood, rel=1e-9)
 
 
 @settings(max_examples=15, deadline=None)

@@ -40,9 +40,7 @@ def messy_data(seed: int, background: bool) -> tuple[SurvivalData, BackgroundRat
     data = SurvivalData(time, event, entry, upper, rng.uniform(0.5, 2, n))
     if not background:
         return data, None
-    rates = BackgroundRates(
-        np.full(n, 0.02), 0.02 * time, 0.02 * entry, 0.02 * np.nan_to_num(data.upper, nan=1.0), 1.4
-    )
+    rates = BackgroundRates(np.full(n, 0.02), 0.02 * time, 0.02 * entry, 0.02 * np.nan_to_num(data.upper, nan=1.0), 1.4)
     return data, rates.checked(data)
 
 
@@ -54,20 +52,14 @@ def messy_data(seed: int, background: bool) -> tuple[SurvivalData, BackgroundRat
     moves=st.lists(st.floats(-0.4, 0.4), min_size=8, max_size=8),
     background=st.booleans(),
 )
-def test_score_is_the_derivative(
-    family: Family, cure: str, seed: int, moves: list[float], background: bool
-) -> None:
+def test_score_is_the_derivative(family: Family, cure: str, seed: int, moves: list[float], background: bool) -> None:
     data, rates = messy_data(seed, background)
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(data.n, 1))
     z = rng.normal(size=(data.n, 1)) if cure != "none" else np.empty((data.n, 0))
     likelihood = Likelihood(data, family, cure, x, z, rates)  # type: ignore[arg-type]
     head = [-0.5, 0.3] if cure != "none" else []
-    scale = (
-        [1.0] * len(head)
-        + [0.05 if family.name.startswith("royston") else 1.0] * len(CORES[family.name])
-        + [1.0]
-    )
+    scale = [1.0] * len(head) + [0.05 if family.name.startswith("royston") else 1.0] * len(CORES[family.name]) + [1.0]
     beta = np.array([*head, *CORES[family.name], 0.2])
     beta = beta + np.array(moves[: beta.size]) * scale
     value, gradient = likelihood.value_and_gradient(beta)
@@ -75,9 +67,9 @@ def test_score_is_the_derivative(
     for j in range(beta.size):
         step = np.zeros(beta.size)
         step[j] = 1e-5 * max(1.0, abs(beta[j]))
-        numeric = (
-            likelihood.value_and_gradient(beta + step)[0] - likelihood.value_and_gradient(beta - step)[0]
-        ) / (2 * step[j])
+        numeric = (likelihood.value_and_gradient(beta + step)[0] - likelihood.value_and_gradient(beta - step)[0]) / (
+            2 * step[j]
+        )
         assert gradient[j] == pytest.approx(numeric, rel=2e-5, abs=2e-5 * (1 + abs(value)))
 
 
@@ -93,9 +85,7 @@ def test_generalised_gamma_quadrature(q: float, w: list[float]) -> None:
         near = reference > -30
         assert terms.log_survival[near] == pytest.approx(reference[near], rel=1e-8, abs=1e-10)
     h = 1e-5
-    slope = (standard_terms(points, q + h).log_survival - standard_terms(points, q - h).log_survival) / (
-        2 * h
-    )
+    slope = (standard_terms(points, q + h).log_survival - standard_terms(points, q - h).log_survival) / (2 * h)
     # Past 1e-250 the law changes over to an asymptotic tail, and a difference may straddle the two.
     inner = terms.log_survival > -575
     assert terms.d_log_survival_dq[inner] == pytest.approx(slope[inner], rel=1e-5, abs=1e-6)

@@ -42,9 +42,7 @@ table = 0.0003 * np.exp(0.09 * np.arange(110))
 laws = st.one_of(
     plain,
     cured,
-    st.builds(
-        lambda law, age: OnBackground(law, PopulationMortality(age, table), 1.3), cured, st.floats(20, 80)
-    ),
+    st.builds(lambda law, age: OnBackground(law, PopulationMortality(age, table), 1.3), cured, st.floats(20, 80)),
     st.builds(lambda a, b, w: ModelAverage((a, b), (w, 1 - w)), plain, cured, st.floats(0.1, 0.9)),
 )
 GRID = np.concatenate([[0.0], np.geomspace(1e-3, 40, 60)])
@@ -83,9 +81,7 @@ def test_restricted_mean_is_bounded_and_grows(law: Law, horizon: float) -> None:
     assert longer <= shorter + 0.5 * horizon * float(law.survival(horizon)) + 1e-9
     assert (
         law.conditional_survival(1.0, horizon)
-        == pytest.approx(
-            law.survival(horizon + 1.0) / max(float(law.survival(horizon)), 1e-300), rel=1e-6, abs=1e-9
-        )
+        == pytest.approx(law.survival(horizon + 1.0) / max(float(law.survival(horizon)), 1e-300), rel=1e-6, abs=1e-9)
         or float(law.survival(horizon)) < 1e-250
     )
 

@@ -34,14 +34,10 @@ Time = Annotated[str | None, typer.Option("--time", help="Column of times (defau
 Event = Annotated[
     str | None, typer.Option("--event", help="Column of event indicators, 1 or 0 (default: found by name).")
 ]
-Group = Annotated[
-    str | None, typer.Option("--group", help="Column that names the group, for example the arm.")
-]
+Group = Annotated[str | None, typer.Option("--group", help="Column that names the group, for example the arm.")]
 Entry = Annotated[str | None, typer.Option("--entry", help="Column of entry times (left truncation).")]
 Weight = Annotated[str | None, typer.Option("--weight", help="Column of frequency weights.")]
-At = Annotated[
-    str | None, typer.Option("--landmarks", help="Times of the landmark table, for example 6,12,24.")
-]
+At = Annotated[str | None, typer.Option("--landmarks", help="Times of the landmark table, for example 6,12,24.")]
 Level = Annotated[float, typer.Option("--level", help="Coverage of all intervals.")]
 Kind = Annotated[str, typer.Option("--interval", help="Interval of the curve: log-log or plain.")]
 File = Annotated[Path, typer.Argument(help="CSV file with a header, one row per patient.")]
@@ -91,9 +87,7 @@ def fit(
         str | None, typer.Option("--upper", help="Column of interval ends (interval-censored events).")
     ] = None,
     weight: Weight = None,
-    covariates: Annotated[
-        str | None, typer.Option("--covariates", help="Columns on the location parameter.")
-    ] = None,
+    covariates: Annotated[str | None, typer.Option("--covariates", help="Columns on the location parameter.")] = None,
     cure_covariates: Annotated[
         str | None, typer.Option("--cure-covariates", help="Columns on the logit of the cured fraction.")
     ] = None,
@@ -109,20 +103,14 @@ def fit(
         str | None,
         typer.Option("--background-entry", help="Column: cumulative population hazard at the entry."),
     ] = None,
-    smr: Annotated[
-        float, typer.Option("--smr", help="Standardised mortality ratio on the background.")
-    ] = 1.0,
-    cut: Annotated[
-        float | None, typer.Option("--cut", help="Early-cut validation: follow-up time of the cut.")
-    ] = None,
+    smr: Annotated[float, typer.Option("--smr", help="Standardised mortality ratio on the background.")] = 1.0,
+    cut: Annotated[float | None, typer.Option("--cut", help="Early-cut validation: follow-up time of the cut.")] = None,
     landmarks: At = None,
     level: Level = 0.95,
     interval: Kind = "log-log",
     draws: Annotated[
         int,
-        typer.Option(
-            "--draws", help="Joint coefficient draws behind the landmark intervals.", min=50, max=100_000
-        ),
+        typer.Option("--draws", help="Joint coefficient draws behind the landmark intervals.", min=50, max=100_000),
     ] = 500,
     seed: Seed = None,
     json: Json = False,
@@ -145,9 +133,7 @@ def fit(
         if data.events == 0 and len(groups) == 1:
             raise InputError("no events: nothing can be fitted", file=file, field=columns["event_column"])
         if data.n < 2:
-            raise InputError(
-                "one row cannot be fitted", file=file, found=f"group {name}", allowed="at least two rows"
-            )
+            raise InputError("one row cannot be fitted", file=file, found=f"group {name}", allowed="at least two rows")
     rows = rows_by_group(table, group)
     x = {c: table.numbers(c) for c in comma_words(covariates)}
     z = {c: table.numbers(c) for c in comma_words(cure_covariates)}
@@ -259,17 +245,13 @@ def reconstruct(
 def landmarks(
     file: Annotated[
         Path,
-        typer.Argument(
-            help="CSV: time, survival[, low, high]; a median is a row with survival 0.5 and kind median."
-        ),
+        typer.Argument(help="CSV: time, survival[, low, high]; a median is a row with survival 0.5 and kind median."),
     ],
     model: Annotated[str, typer.Option("--model", help="Model to fit.")] = "mixture_cure_exponential",
     patients: Annotated[
         int | None, typer.Option("--patients", help="Number of patients, for rows without an interval.")
     ] = None,
-    at: Annotated[
-        str | None, typer.Option("--at", help="Times at which to print the fitted survival.")
-    ] = None,
+    at: Annotated[str | None, typer.Option("--at", help="Times at which to print the fitted survival.")] = None,
     scale: Annotated[str, typer.Option("--scale", help="Working scale: cloglog or logit.")] = "cloglog",
     draws: Annotated[
         int, typer.Option("--draws", min=50, max=100_000, help="Joint draws behind the intervals.")
@@ -286,9 +268,7 @@ def landmarks(
     marks, median = published_landmarks_from_file(file)
     result = fit_landmarks(marks, model, median=median, n=patients, scale=scale)  # type: ignore[arg-type]
     times = times_option(at, float(result.time[-1])) if at is None else np.array(positive_numbers(at, "--at"))
-    sample = result.survival_draws(
-        times, result.draw(draws, np.random.default_rng(20260101 if seed is None else seed))
-    )
+    sample = result.survival_draws(times, result.draw(draws, np.random.default_rng(20260101 if seed is None else seed)))
     low, high = np.nanquantile(sample, [0.025, 0.975], axis=0)
     record = {
         "name": str(result.model),
@@ -300,9 +280,7 @@ def landmarks(
         "just_identified": result.just_identified,
         "points": [
             {"time": t, "published": p, "fitted": f, "standard_error": s}
-            for t, p, f, s in zip(
-                result.time, result.published, result.fitted, result.standard_error, strict=True
-            )
+            for t, p, f, s in zip(result.time, result.published, result.fitted, result.standard_error, strict=True)
         ],
         "landmarks": [
             {"time": t, "survival": s, "low": a, "high": b}

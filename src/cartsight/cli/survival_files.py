@@ -88,9 +88,7 @@ def rows_by_group(table: Table, group: str | None) -> dict[str, Any]:
             raise InputError("a group is missing", file=table.file, line=line, field=group)
     names = list(dict.fromkeys(labels))
     if len(names) > 50:
-        raise InputError(
-            "too many groups", file=table.file, field=group, found=len(names), allowed="up to 50"
-        )
+        raise InputError("too many groups", file=table.file, field=group, found=len(names), allowed="up to 50")
     array = np.array(labels)
     return {name: np.flatnonzero(array == name) for name in names}
 
@@ -126,13 +124,13 @@ def clicks_from_file(file: Path) -> tuple[Any, Any]:
     """Read clicked points: a column of times and one of survival, found by name."""
     from cartsight.evidence.survival.tables import read_table
 
-    table = read_table(file)
-    time = table.first_of(
-        ("time", "x", "t", "months", "days", "years", "weeks", "click_time"), "times of the clicks"
-    )
+    table = read_table(file, headerless=("time", "survival"))
+    time = table.first_of(("time", "x", "t", "months", "days", "years", "weeks", "click_time"), "times of the clicks")
     survival = table.first_of(
         (
             "survival",
+            "s(t)",
+            "km",
             "y",
             "s",
             "surv",
@@ -152,7 +150,7 @@ def risk_table_from_file(file: Path) -> tuple[Any, Any]:
     """Read an at-risk table: a column of times and one of numbers, found by name."""
     from cartsight.evidence.survival.tables import read_table
 
-    table = read_table(file)
+    table = read_table(file, headerless=("time", "at_risk"))
     time = table.first_of(
         ("time", "x", "t", "trisk", "months", "days", "years", "weeks", "risk_time"),
         "times of the at-risk table",
@@ -174,9 +172,7 @@ def published_landmarks_from_file(file: Path) -> tuple[list[Any], Any]:
 
     table = read_table(file)
     times = table.times(table.first_of(("time", "t", "years", "months", "days"), "times of the landmarks"))
-    survival = table.numbers(
-        table.first_of(("survival", "s", "surv", "probability"), "survival"), missing=True
-    )
+    survival = table.numbers(table.first_of(("survival", "s", "surv", "probability"), "survival"), missing=True)
     nothing = np.full(len(table), np.nan)
     low, high = (table.numbers(c, missing=True) if c in table.header else nothing for c in ("low", "high"))
     kinds = [k.lower() for k in table.text("kind")] if "kind" in table.header else [""] * len(table)

@@ -9,13 +9,7 @@ from cartsight.cli.output import stdout_console
 
 def shown(value: float | None, digits: int = 3, absent: str = "not reached") -> str:
     """Return a number for a table cell."""
-    return (
-        absent
-        if value is None or value != value
-        else f"{value:.{digits}g}"
-        if abs(value) < 1e6
-        else f"{value:.2e}"
-    )
+    return absent if value is None or value != value else f"{value:.{digits}g}" if abs(value) < 1e6 else f"{value:.2e}"
 
 
 def shown_range(pair: list[float]) -> str:
@@ -120,16 +114,12 @@ def print_reconstruction(record: dict[str, Any]) -> None:
         f"mean {checks['mean_survival_error']:.4f}"
     )
     if checks["events_published"] is not None:
-        console.print(
-            f"events published {checks['events_published']}, reconstructed {checks['events_reconstructed']}"
-        )
+        console.print(f"events published {checks['events_published']}, reconstructed {checks['events_reconstructed']}")
     grid = Grid(title="Numbers at risk")
     for name in ("time", "published", "reconstructed", "error"):
         grid.add_column(name, justify="right")
     for row in checks["at_risk"]:
-        grid.add_row(
-            f"{row['time']:g}", f"{row['published']:g}", f"{row['reconstructed']:g}", f"{row['error']:+g}"
-        )
+        grid.add_row(f"{row['time']:g}", f"{row['published']:g}", f"{row['reconstructed']:g}", f"{row['error']:+g}")
     console.print(grid)
     if record["output"] is not None:
         console.print(f"individual data in {record['output']}")

@@ -58,7 +58,7 @@ class MixtureCure(Law):
         with np.errstate(divide="ignore"):
             # With pi = 0 and a far tail the sum above loses S_u itself; the sum of logs does not.
             log_s = np.where(pi > 0, log_s, -cumulative)
-        return np.log1p(-pi) + log_h - cumulative - log_s, -log_s
+        return np.log1p(-pi) + _log_density(log_h, cumulative) - log_s, -log_s
 
     def quantile(self, u: npt.ArrayLike) -> Float:
         u, pi = np.broadcast_arrays(_probability(u), np.asarray(self.cure, dtype=np.float64))
@@ -110,7 +110,7 @@ class NonMixtureCure(Law):
     def log_hazard_and_cumulative(self, t: Float) -> tuple[Float, Float]:
         bound = -np.log(np.asarray(self.cure, dtype=np.float64))
         log_h, cumulative = self.kernel.log_hazard_and_cumulative(t)
-        return np.log(bound) + log_h - cumulative, bound * -np.expm1(-cumulative)
+        return np.log(bound) + _log_density(log_h, cumulative), bound * -np.expm1(-cumulative)
 
     def quantile(self, u: npt.ArrayLike) -> Float:
         u, pi = np.broadcast_arrays(_probability(u), np.asarray(self.cure, dtype=np.float64))
@@ -204,7 +204,9 @@ class ModelAverage(Law):
         with np.errstate(divide="ignore"):
             logs = np.log(np.asarray(self.weights))
         log_s = np.logaddexp.reduce([w - h for w, (_, h) in zip(logs, parts, strict=True)], axis=0)
-        log_f = np.logaddexp.reduce([w + log_h - h for w, (log_h, h) in zip(logs, parts, strict=True)], axis=0)
+        log_f = np.logaddexp.reduce(
+            [w + _log_density(log_h, h) for w, (log_h, h) in zip(logs, parts, strict=True)], axis=0
+        )
         return np.asarray(log_f - log_s), np.asarray(-log_s)
 
     def citation(self) -> str:
@@ -222,6 +224,12 @@ def cure_law(kind: str, cure: Any, uncured: Law) -> Law:
 def all_cause_average(laws: Sequence[Law]) -> ModelAverage:
     """Return the equal-weight average of subjects' laws: the survival of the group as a whole."""
     return ModelAverage(tuple(laws), tuple([1.0 / len(laws)] * len(laws)))
+
+
+def _log_density(log_h: Float, cumulative: Float) -> Float:
+    # Far out both are infinite, and the density is 0.
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(np.isfinite(cumulative), log_h - cumulative, -np.inf))
 
 
 def _check_cure(cure: Any) -> None:

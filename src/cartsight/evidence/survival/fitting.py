@@ -13,6 +13,7 @@ from scipy.special import expit
 from cartsight.core.errors import CartsightError, InputError
 from cartsight.evidence.survival.background import BackgroundRates
 from cartsight.evidence.survival.composite_laws import Background, OnBackground, cure_law
+from cartsight.evidence.survival.families import GeneralisedGamma
 from cartsight.evidence.survival.kaplan_meier import kaplan_meier, normal_quantile
 from cartsight.evidence.survival.laws import Law, law_of
 from cartsight.evidence.survival.likelihood import Likelihood
@@ -23,6 +24,8 @@ from cartsight.evidence.survival.observations import Float, SurvivalData
 CONVERGED = 1e-7
 # On the logit scale: beyond this a cure fraction is 0 (or 1) for all the data can say.
 CURE_BOUNDARY = 9.0
+# A generalised gamma whose likelihood still rises at this |Q| is on its way to a law with a threshold, not to a maximum.
+LARGEST_GAMMA_SHAPE = 12.0
 
 
 class FitError(CartsightError):
@@ -331,6 +334,8 @@ def _finish(
 ) -> Fit:
     notes: list[str] = []
     free = np.ones(beta.size, dtype=bool)
+    if isinstance(likelihood.family, GeneralisedGamma) and abs(beta[likelihood.cure_size + 2]) > LARGEST_GAMMA_SHAPE:
+        raise FitError(f"{name}: no maximum, the likelihood still rises at |Q| above {LARGEST_GAMMA_SHAPE:g}")
     if name.cure != "none" and abs(beta[0]) > CURE_BOUNDARY:
         free[: likelihood.cure_size] = False
         notes.append(f"the cure fraction is at its boundary {0 if beta[0] < 0 else 1}; its coefficients are held there")

@@ -213,10 +213,11 @@ class Gompertz(FamilyLaw):
         shape, rate = np.asarray(self.shape, dtype=np.float64), np.asarray(self.rate, dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             target = -np.log(_probability(u)) / rate
-            growth = np.where(shape * target > -1, shape * target, np.nan)
-            near = np.abs(shape * target) < 1e-12
-            t = np.where(near, target, np.log1p(growth) / np.where(shape == 0, 1.0, shape))
-        return np.asarray(np.where(shape * target <= -1, np.inf, t))
+            # H(t) = target where e^(shape t) = 1 + growth; a growth of -1 or less is beyond the cured fraction.
+            growth = np.where(shape == 0, 0.0, shape * target)
+            safe = np.where(growth > -1, growth, 0.0)
+            t = np.where(np.abs(growth) < 1e-12, target, np.log1p(safe) / np.where(shape == 0, 1.0, shape))
+        return np.asarray(np.where(growth <= -1, np.inf, t))
 
 
 @dataclass(frozen=True)

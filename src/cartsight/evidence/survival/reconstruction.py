@@ -163,7 +163,7 @@ class _State:
         s_next = float(self.clicks.survival[stop - 1]) if stop > start else s_now
         guess = round(s_next / s_now * self.at_risk - target) if s_now > 0 else 0
         best: tuple[int, int] | None = None
-        n_censored = int(np.clip(guess, 0, self.at_risk - target))
+        n_censored = int(np.clip(guess, 0, max(self.at_risk - target, 0)))
         tried: set[int] = set()
         for _ in range(_ROUNDS):
             if n_censored in tried:

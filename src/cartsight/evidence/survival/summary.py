@@ -16,6 +16,7 @@ from cartsight.evidence.survival.kaplan_meier import Interval, kaplan_meier, num
 from cartsight.evidence.survival.log_rank import log_rank
 from cartsight.evidence.survival.models import ModelName
 from cartsight.evidence.survival.observations import Float, SurvivalData
+from cartsight.evidence.survival.smoothed_hazard import smoothed_hazard
 
 Record = dict[str, Any]
 _STEPS = (1, 2, 3, 6, 12, 24, 60)
@@ -185,6 +186,8 @@ def fit_group(
                 result["aic_weight"] = float(weights[result["name"]])
         record["best_by_aic"] = fits[int(np.argmin([f.aic for f in fits]))].name
         record["model_average"] = _average_record(average, times, level, draws, seed) if not (x or z) else None
+    if data.events >= 2 and not data.interval_censored.any():
+        record["smoothed_hazard"] = _hazard_record(data, level)
     if cut is not None:
         record["early_cut"] = [_cut_record(c) for c in early_cut_validation(data, cut, models, draws=draws, seed=seed)]
     return record
@@ -197,6 +200,17 @@ def _average_record(average: Any, times: Float, level: float, draws: int, seed: 
     return [
         {"time": t, "survival": s, "low": a, "high": b} for t, s, a, b in zip(times, values, low, high, strict=True)
     ]
+
+
+def _hazard_record(data: SurvivalData, level: float) -> Record | None:
+    if np.unique(data.time[data.event]).size < 2:
+        return None
+    smooth = smoothed_hazard(data, np.linspace(0, float(data.time[data.event].max()), 25), level=level)
+    columns = zip(smooth.time, smooth.hazard, smooth.low, smooth.high, strict=True)
+    return {
+        "bandwidth": smooth.bandwidth,
+        "table": [{"time": t, "hazard": h, "low": a, "high": b} for t, h, a, b in columns],
+    }
 
 
 def _cut_record(result: Any) -> Record:

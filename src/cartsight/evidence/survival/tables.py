@@ -114,8 +114,13 @@ class Table:
         return self.header.index(column)
 
 
-def read_table(path: Path | str) -> Table:
+def read_table(path: Path | str, headerless: tuple[str, ...] = ()) -> Table:
     """Read a CSV file (comma, semicolon or tab; UTF-8; one header line).
+
+    Parameters
+    ----------
+    headerless : tuple of str
+        Names for the columns of a file whose first line is numbers already, as digitising programs write it.
 
     Raises
     ------
@@ -160,7 +165,9 @@ def read_table(path: Path | str) -> Table:
                 continue
             if not header:
                 header = tuple(cell.strip() for cell in cells)
-                continue
+                if len(header) != len(headerless) or not all(map(_is_number, header)):
+                    continue
+                header = headerless
             if len(cells) != len(header):
                 raise InputError(
                     "a row has the wrong number of cells",
@@ -179,6 +186,14 @@ def read_table(path: Path | str) -> Table:
     if not rows:
         raise InputError("the file has a header but no rows", file=file)
     return Table(file, header, tuple(rows), tuple(lines))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _plain(name: str) -> str:
