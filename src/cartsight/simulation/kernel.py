@@ -807,7 +807,7 @@ def interpret(
                 kind = order >> CLASS_SHIFT
                 row = (order >> ROW_SHIFT) & ROW_MASK
                 if kind in (STEP_END, CLOCK):
-                    slot = np.int64(slot_of[row])
+                    slot = int(slot_of[row])
                     if slot < 0:
                         continue
                     if kind == STEP_END:

@@ -31,8 +31,9 @@ SMALLEST_UNIFORM = 2.0**-53
 def knot_grid() -> Float:
     """Return the probabilities of the knots: even steps of the normal score, so that both tails are resolved.
 
-    Linear interpolation then errs by at most (step^2 / 8) |d(Q phi)/dz| in units of the law's spread: about 1e-4
-    standard deviations four standard deviations out, and 3e-5 in the bulk.
+    Linear interpolation then errs by about (step^2 / 8) |d2Q/dp2| phi(z)^2. Measured in standard deviations of the law,
+    largest error for gamma (shape 2.5), gamma (shape 0.5), beta (2, 5): 3e-4, 7e-4, 7e-5 between the quantiles 1e-4 and
+    1 - 1e-4, and 8e-4, 2e-3, 7e-5 out to 1 - 1e-9; the mean is kept to 1e-4.
     """
     from scipy.special import ndtr
 

@@ -442,7 +442,7 @@ class Interpreter:
         if now < start:
             for i in range(first, first + once):
                 if self.T.window_close[i] > now:
-                    return max(now, self.T.window_open[i])
+                    return float(max(now, self.T.window_open[i]))
             now = start
         if repeats == 0:
             return math.inf
