@@ -1,0 +1,109 @@
+"""Charts of money: what the payer spends by category, and what a product costs to make beside its price."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+
+from cartsight.reporting.charts.style import WIDTH, arm_axis, money_axis, points, svg
+from cartsight.reporting.formatting import thousands
+from cartsight.reporting.palette import CATEGORIES, INK
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "product": ("product",),
+    "before infusion": ("pathway steps", "waiting care", "collection", "bridging"),
+    "infusion and stay": ("lymphodepletion", "infusion and stay", "redosing visits"),
+    "adverse events": ("adverse events", "immunoglobulin"),
+    "follow-up": ("follow-up",),
+    "relapse care": ("relapse care", "retreatment"),
+    "other care": ("other care",),
+    "end of life": ("end of life",),
+}
+"""Cost categories as the chart groups them; the table beside it has all of them."""
+
+
+def cost_groups(arm: dict[str, Any]) -> dict[str, float]:
+    """Return the discounted mean cost per referred patient by group of `GROUPS`."""
+    by_category = {row["category"]: row["discounted"] for row in arm["cost_categories"]}
+    known = {category for members in GROUPS.values() for category in members}
+    groups = {name: sum(by_category.get(category, 0.0) for category in members) for name, members in GROUPS.items()}
+    rest = sum(amount for category, amount in by_category.items() if category not in known)
+    return groups | ({"other": rest} if rest else {})
+
+
+def cost_chart(document: dict[str, Any]) -> str:
+    """Return stacked bars of the payer's discounted cost per referred patient."""
+    unit = document["analysis"]["money"]
+    return _stacked(
+        document,
+        {arm["label"]: cost_groups(arm) for arm in document["arms"]},
+        name="costs",
+        title="Discounted cost per referred patient, at the point values",
+        unit=unit,
+        description="Cost per referred patient by category and arm",
+    )
+
+
+def cost_of_goods_chart(document: dict[str, Any]) -> str | None:
+    """Return stacked bars of the cost of goods per infused patient; None when no arm makes a product."""
+    unit = document["analysis"]["money"]
+    stacks = {}
+    for arm in document["arms"]:
+        goods = arm["cost_of_goods"]
+        if goods is not None and goods["infused"]:
+            stacks[arm["label"]] = {row["category"]: row["per_infused"] for row in goods["categories"]}
+    if not stacks:
+        return None
+    kept = {**document, "arms": [arm for arm in document["arms"] if arm["label"] in stacks]}
+    return _stacked(
+        kept,
+        stacks,
+        name="goods",
+        title="Cost of goods per infused patient, at the point values",
+        unit=unit,
+        description="Cost of goods per infused patient by category and arm",
+    )
+
+
+def _stacked(
+    document: dict[str, Any], stacks: dict[str, dict[str, float]], *, name: str, title: str, unit: str, description: str
+) -> str:
+    order = list(dict.fromkeys(k for parts in stacks.values() for k in parts))
+    order = [key for key in order if any(parts.get(key, 0.0) > 0 for parts in stacks.values())]
+    rows, totals = [], []
+    for arm, parts in stacks.items():
+        start = 0.0
+        for key in order:
+            end = start + parts.get(key, 0.0)
+            if end > start:
+                rows.append({"arm": arm, "part": key, "start": start, "end": end})
+            start = end
+        totals.append({"arm": arm, "end": start, "text": thousands(start, unit)})
+    top = max(row["end"] for row in totals)
+    colour = alt.Color(
+        "part:N",
+        scale=alt.Scale(domain=order, range=[CATEGORIES[i % len(CATEGORIES)] for i in range(len(order))]),
+        legend=alt.Legend(title=None, orient="bottom", columns=4, labelLimit=200),
+    )
+    bars = (
+        alt.Chart(points(rows))
+        .mark_bar(stroke="white", strokeWidth=1.2, height=26)
+        .encode(
+            x=alt.X(
+                "start:Q",
+                title=title,
+                axis=money_axis(unit, tickCount=6),
+                scale=alt.Scale(domain=[0, top * 1.12], nice=False),
+            ),
+            x2="end:Q",
+            y=arm_axis(document),
+            color=colour,
+        )
+    )
+    ends = (
+        alt.Chart(points(totals))
+        .mark_text(align="left", dx=6, color=INK, fontWeight="bold")
+        .encode(x="end:Q", y=arm_axis(document), text="text:N")
+    )
+    return svg((bars + ends).properties(width=WIDTH - 200, height=alt.Step(40)), name, description)

@@ -1,0 +1,51 @@
+"""One colour per arm, the same in every chart: hue by modality, from the colour-blind safe set of Okabe and Ito."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_BY_MODALITY = {
+    "autologous": ("#0072B2", "#56B4E9", "#08306B", "#9ECAE1"),
+    "allogeneic": ("#D55E00", "#E69F00", "#8C2D04", "#FDAE6B"),
+    "in_vivo": ("#009E73", "#66C2A4", "#00441B", "#B2E2CD"),
+    "other_care": ("#6E6E6E", "#A6A6A6"),
+}
+_DASHES = ((1, 0), (6, 3), (2, 2), (8, 3, 2, 3))
+CATEGORIES = (
+    "#4477AA",
+    "#EE9955",
+    "#66AABB",
+    "#AA3377",
+    "#228833",
+    "#CCBB44",
+    "#BBBBBB",
+    "#555555",
+    "#99CCEE",
+    "#882255",
+)
+"""For stacked categories: Tol's bright set, toned for areas; always read with white gaps and a legend."""
+INK, MUTED, LINE, BAND = "#1a1d21", "#5b6470", "#d8dde3", "#eef1f4"
+GOOD, BAD = "#1b7f5c", "#b3401a"
+
+
+def arm_colours(arms: list[dict[str, Any]]) -> dict[str, str]:
+    """Return {arm name: colour}."""
+    used: dict[str, int] = {}
+    colours = {}
+    for arm in arms:
+        hues = _BY_MODALITY[arm["modality"]]
+        place = used.get(arm["modality"], 0)
+        colours[arm["name"]] = hues[place % len(hues)]
+        used[arm["modality"]] = place + 1
+    return colours
+
+
+def arm_dashes(arms: list[dict[str, Any]]) -> dict[str, list[int]]:
+    """Return {arm name: dash pattern}, so that lines of one hue stay apart in grey print."""
+    used: dict[str, int] = {}
+    dashes = {}
+    for arm in arms:
+        place = used.get(arm["modality"], 0)
+        dashes[arm["name"]] = list(_DASHES[place % len(_DASHES)])
+        used[arm["modality"]] = place + 1
+    return dashes
