@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from numpy.polynomial.legendre import leggauss
-from scipy import stats
+from scipy import special, stats
 
 from cartsight.core.errors import InputError
+
+Float = npt.NDArray[np.float64]
 
 LARGEST_SAMPLE = 20_000
 
@@ -79,6 +83,11 @@ def two_one_sided_tests(
     )
 
 
+@lru_cache(maxsize=1)
+def _gauss_legendre() -> tuple[Float, Float]:
+    return leggauss(160)
+
+
 def equivalence_power(
     true_difference: float,
     sd: float,
@@ -105,20 +114,23 @@ def equivalence_power(
     lower_margin, upper_margin, alpha : float
         As tested.
     """
-    t = float(stats.t.isf(alpha, df))
+    t = float(special.stdtrit(df, 1 - alpha))
     root = math.sqrt(size_factor)
     # the largest ratio s / sd with which the test can still succeed
     largest = (upper_margin - lower_margin) / (2 * t * root * sd)
-    low = math.sqrt(float(stats.chi2.ppf(1e-13, df)) / df)
-    high = min(largest, math.sqrt(float(stats.chi2.isf(1e-13, df)) / df))
+    low = math.sqrt(2 * float(special.gammaincinv(df / 2, 1e-13)) / df)
+    high = min(largest, math.sqrt(2 * float(special.gammainccinv(df / 2, 1e-13)) / df))
     if high <= low:
         return 0.0
-    nodes, weights = leggauss(160)
+    nodes, weights = _gauss_legendre()
     u = 0.5 * (high - low) * nodes + 0.5 * (high + low)
-    density = stats.chi2.pdf(df * u**2, df) * 2 * df * u
+    # density of s / sd when df s^2 / sd^2 is chi-squared
+    half_df = df / 2
+    log_density = (df - 1) * np.log(u) - half_df * u**2 + half_df * math.log(half_df) - special.gammaln(half_df)
+    density = 2 * np.exp(log_density)
     half = t * u * sd * root
     se = sd * root
-    inside = stats.norm.cdf((upper_margin - half - true_difference) / se) - stats.norm.cdf(
+    inside = special.ndtr((upper_margin - half - true_difference) / se) - special.ndtr(
         (lower_margin + half - true_difference) / se
     )
     return float(np.clip(0.5 * (high - low) * np.sum(weights * density * np.maximum(inside, 0.0)), 0.0, 1.0))

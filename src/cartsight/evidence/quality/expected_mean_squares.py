@@ -137,9 +137,11 @@ def combine_mean_squares(anova: tuple[MeanSquare, ...], weights: Float, confiden
     upper = max(estimate + math.sqrt(max(upper_variance, 0.0)), 0.0)
     effective = estimate**2 / float(np.sum((w * m) ** 2 / v))
     low = high = math.nan
-    if estimate > 0:
+    # with next to no degrees of freedom the chi-squared quantiles underflow: there is no such interval
+    if estimate > 0 and effective > 0.01:
         low = effective * estimate / float(stats.chi2.isf(alpha, effective))
-        high = effective * estimate / float(stats.chi2.ppf(alpha, effective))
+        quantile = float(stats.chi2.ppf(alpha, effective))
+        high = effective * estimate / quantile if quantile > 0 else math.inf
     return MomentEstimate(estimate, lower, upper, effective, low, high)
 
 
