@@ -76,12 +76,9 @@ def print_models(record: dict[str, Any]) -> None:
             continue
         cure = ""
         if "cure_fraction" in m:
-            cure = "refused" if m["cure_fraction"] is None else shown(m["cure_fraction"])
-            cure += (
-                f" ({shown(m['cure_fraction_interval'][0])}-{shown(m['cure_fraction_interval'][1])})"
-                if m["cure_fraction_interval"][0] is not None
-                else ""
-            )
+            low, high = m["cure_fraction_interval"]
+            cure = "refused" if m["cure_fraction"] is None else f"{m['cure_fraction']:.2f}"
+            cure += f" ({low:.2f}-{high:.2f})" if low is not None else ""
             if m["cure_fraction"] is None:
                 refused.append(f"{m['name']}: {m['cure_fraction_reason']}")
         grid.add_row(

@@ -139,7 +139,7 @@ def early_cut_validation(
     """Cut every subject's follow-up at `cut`, refit, and compare the predictions with what came.
 
     The cut is in follow-up time, as if each subject had been seen for at most `cut`; a cut in calendar time
-    would leave late entrants with less.
+    would leave late entrants with less. The models are marginal: no covariates, all-cause hazard.
 
     Raises
     ------
