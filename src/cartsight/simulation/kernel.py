@@ -822,6 +822,7 @@ def interpret(
                 events += 1
                 if events > event_limit:
                     outcome = EVENT_CAP
+                    reg[CULPRIT] = -1
                     break
                 if kind == CAPACITY_CHANGE:
                     r = row

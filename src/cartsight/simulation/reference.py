@@ -845,6 +845,8 @@ class Interpreter:
             raise Stopped(t.STUCK)
         self.now, kind, row, version = heapq.heappop(self.events)
         self.work += 1
+        if self.work > self.limit:
+            raise Stopped(t.EVENT_CAP)
         if kind == CAPACITY_CHANGE:
             self.change_capacity(row)
             self.idle_changes += 1

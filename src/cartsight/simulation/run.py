@@ -209,7 +209,7 @@ def _absorb(state: npt.NDArray[np.uint64], word: Any) -> npt.NDArray[np.uint64]:
 def _stopped(compiled: CompiledModel, outcome: int, state: RunState, limit: int) -> NoReturn:
     day = float(state.clock_and_ticket[0])
     culprit = int(state.registers[CULPRIT])
-    step = compiled.row_names[culprit] if 0 <= culprit < len(compiled.row_names) else "a queue"
+    step = compiled.row_names[culprit] if 0 <= culprit < len(compiled.row_names) else "a clock or a calendar"
     if outcome == t.EVENT_CAP:
         raise SimulationError(
             f"{compiled.model.name}: stopped after {limit:,} steps on day {day:.1f}, at {step!r}: a queue that never "
