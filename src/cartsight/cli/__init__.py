@@ -38,6 +38,9 @@ comparison_commands.register(app)
 from cartsight.cli import scenarios as scenario_commands
 
 scenario_commands.register(app)
+from cartsight.cli import sweep as sweep_command
+
+sweep_command.register(app)
 from cartsight.cli import economics
 
 app.add_typer(economics.app, name="economics")
@@ -50,3 +53,6 @@ app.add_typer(evidence.app, name="evidence")
 from cartsight.cli import quality
 
 app.add_typer(quality.app, name="quality")
+from cartsight.cli import planning
+
+app.add_typer(planning.app, name="plan")

@@ -20,6 +20,7 @@ from cartsight.comparison.acceptability import (
     rank_probabilities,
 )
 from cartsight.comparison.checking import check_arms
+from cartsight.comparison.conditional_expectation import most_parameters
 from cartsight.comparison.metrics import STANDARD
 from cartsight.comparison.one_way_runs import run_one_way
 from cartsight.comparison.parameter_draws import ParameterDraws, draw_parameters
@@ -233,21 +234,38 @@ def decision_analysis(
     }
     if len(parameters) >= FEWEST_DRAWS_FOR_PARTIAL_INFORMATION and parameters.paths:
         columns = {path: parameters.values[:, i] for i, path in enumerate(parameters.paths)}
+        influence = _influence(scenario, cost, effect, parameters)
         results["evppi"] = partial_information_by_parameter(
-            cost, effect, columns, threshold, groups=parameter_groups(parameters.paths), seed=scenario.analysis.seed
+            cost,
+            effect,
+            columns,
+            threshold,
+            groups=parameter_groups(influence, most_parameters(len(parameters))),
+            seed=scenario.analysis.seed,
         )
     results["threshold_prices"] = _threshold_prices(scenario, cost, effect, base, reference)
     return results
 
 
-def parameter_groups(paths: tuple[str, ...]) -> dict[str, list[str]]:
-    """Return groups of parameters that one study would inform: an arm's efficacy, its process, its costs, the population."""
+def parameter_groups(influence: dict[str, float], most: int) -> dict[str, list[str]]:
+    """Return groups that one study would inform: an arm's efficacy, its process, its costs, the population.
+
+    A regression on few draws carries few parameters: of a larger group the `most` most influential are taken, and the
+    name says so; what is left out can only add to its value.
+    """
     groups: dict[str, list[str]] = {}
-    for path in paths:
+    for path in influence:
         parts = path.split(".")
-        name = f"all of {parts[1]}: {parts[2]}" if parts[0] == "arms" and len(parts) > 3 else f"all of {parts[0]}"
+        name = f"{parts[1]}: {parts[2]}" if parts[0] == "arms" and len(parts) > 3 else parts[0]
         groups.setdefault(name, []).append(path)
-    return {name: members for name, members in groups.items() if len(members) > 1}
+    named: dict[str, list[str]] = {}
+    for name, members in groups.items():
+        kept = sorted(members, key=lambda path: (-influence[path], path))[:most]
+        if len(kept) < 2:
+            continue
+        share = "all" if len(kept) == len(members) else f"the {len(kept)} most influential of {len(members)}"
+        named[f"{share} of {name}"] = kept
+    return named
 
 
 def _threshold_prices(
@@ -290,21 +308,36 @@ def _one_way(
     """Move alone the parameters that go most with the difference in net benefit over the draws (rank correlation)."""
     if len(parameters) < 3 or not parameters.paths:
         return None
+    best, comparator = _leading_pair(scenario, cost, effect)
     arms = list(scenario.arms)
-    benefit = scenario.analysis.decision_threshold * effect - cost
-    order = np.argsort(-benefit.mean(axis=0), kind="stable")
-    best, second = int(order[0]), int(order[1])
-    reference = arms.index(scenario.reference_arm)
-    comparator = reference if reference != best else second
     pair = (arms[best], arms[comparator])
-    difference = _ranks(benefit[:, best] - benefit[:, comparator])
-    influence = {}
-    for column, path in enumerate(parameters.paths):
-        if path.startswith("arms.") and path.split(".")[1] not in pair:
-            continue
-        influence[path] = abs(float(np.mean(_ranks(parameters.values[:, column]) * difference)))
+    influence = {
+        path: value
+        for path, value in _influence(scenario, cost, effect, parameters).items()
+        if not path.startswith("arms.") or path.split(".")[1] in pair
+    }
     ranked = sorted(influence, key=lambda path: (-influence[path], path))
     return run_one_way(scenario, tuple(ranked[:TORNADO_ROWS]), *pair, scenario.analysis.seed, workers=workers)
+
+
+def _leading_pair(scenario: Scenario, cost: Float, effect: Float) -> tuple[int, int]:
+    """Return the arm with the highest expected net benefit, and the reference (or the second when that is the first)."""
+    benefit = (scenario.analysis.decision_threshold * effect - cost).mean(axis=0)
+    order = np.argsort(-benefit, kind="stable")
+    best = int(order[0])
+    reference = list(scenario.arms).index(scenario.reference_arm)
+    return best, reference if reference != best else int(order[1])
+
+
+def _influence(scenario: Scenario, cost: Float, effect: Float, parameters: ParameterDraws) -> dict[str, float]:
+    """Return |rank correlation| of each parameter with the difference in net benefit of the leading pair."""
+    benefit = scenario.analysis.decision_threshold * effect - cost
+    best, comparator = _leading_pair(scenario, cost, effect)
+    difference = _ranks(benefit[:, best] - benefit[:, comparator])
+    return {
+        path: abs(float(np.mean(_ranks(parameters.values[:, column]) * difference)))
+        for column, path in enumerate(parameters.paths)
+    }
 
 
 def _ranks(values: Float) -> Float:

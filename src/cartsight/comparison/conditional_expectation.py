@@ -70,6 +70,11 @@ class Regression:
         return np.asarray(self.coefficients + noise * np.sqrt(self.shrinkage), dtype=np.float64)
 
 
+def most_parameters(draws: int) -> int:
+    """Return how many parameters a group may hold with so many draws."""
+    return max((min(draws // 10, 400) - 1) // 3, 1)
+
+
 def normal_scores(values: npt.ArrayLike) -> Float:
     """Return the standard normal quantiles of the ranks, ties at their average rank.
 
@@ -146,7 +151,7 @@ def _group_columns(x: Float) -> tuple[Float, Float, Float]:
             "too many parameters in one group for the number of draws",
             field="parameters",
             found=f"{parameters} parameters, {draws} draws",
-            allowed=f"at most {max((budget - 1) // 3, 1)} parameters for so many draws",
+            allowed=f"at most {most_parameters(draws)} parameters for so many draws",
         )
     columns: list[Float] = [np.ones((draws, 1))]
     smooth: list[Float] = [np.zeros((1, 1))]
