@@ -33,7 +33,7 @@ def answer(document: dict[str, Any]) -> dict[str, Any]:
     -------
     dict
         ``sentences`` (three), ``best_arm``, ``second_arm``, ``probability_best``, ``close``, ``threshold``,
-        ``compared_with``; names are null where there is only one arm, or no parameter draw to judge by.
+        ``compared_with``, ``price_that_turns``; names are null where there is only one arm, or no parameter draw to judge by.
     """
     if document["decision"] is None or document["decision"]["net_benefit"] is None:
         return _without_uncertainty(document)
@@ -59,6 +59,7 @@ def answer(document: dict[str, Any]) -> dict[str, Any]:
         "close": close,
         "threshold": decision["threshold"],
         "compared_with": compared_with,
+        "price_that_turns": price_that_turns(document, best),
     }
 
 
@@ -181,29 +182,58 @@ def _turning_point(document: dict[str, Any]) -> str | None:
     return f"{turning['label']} past {general(turning['switches_at'])} {unit}"
 
 
+def price_that_turns(document: dict[str, Any], best: str) -> dict[str, Any] | None:
+    """Return the price at which the order of the best arm and another one turns, at the point values.
+
+    Where the best arm has a price: the price above which the next arm has the higher net benefit. Else: of the arms
+    with a price, the one that needs the smallest cut to equal the best. Net benefit falls by the product's discounted
+    cost per referred patient over its price for every unit of price.
+
+    Returns
+    -------
+    dict or None
+        ``arm`` whose price moves, ``against``, ``price`` at which both are equal, ``now``. None where prices are not
+        charged, or no price above zero does it.
+    """
+    if document["analysis"]["perspective"] != "payer":
+        return None
+    threshold = document["analysis"]["decision_threshold"]
+    arms = {arm["name"]: arm for arm in document["arms"]}
+    benefit = {}
+    for name, arm in arms.items():
+        effect, cost = arm["metrics"]["qalys_per_referred"]["base"], arm["metrics"]["cost_per_referred"]["base"]
+        benefit[name] = threshold * effect - cost
+    others = sorted((name for name in arms if name != best), key=lambda name: -benefit[name])
+    if not others or benefit[best] < benefit[others[0]]:
+        return None
+    moving = [(best, others[0])] if _paid_per_price(arms[best]) else [(name, best) for name in others]
+    found = []
+    for name, against in moving:
+        paid = _paid_per_price(arms[name])
+        if not paid:
+            continue
+        now = arms[name]["price"]["value"]
+        price = now + (benefit[name] - benefit[against]) / paid
+        if price > 0:
+            found.append({"arm": name, "against": against, "price": price, "now": now})
+    return max(found, key=lambda item: item["price"] / item["now"], default=None)
+
+
+def _paid_per_price(arm: dict[str, Any]) -> float:
+    """Return how often the price is paid per referred patient, discounted; 0 where there is none."""
+    if not arm["price"] or not arm["price"]["value"]:
+        return 0.0
+    return float(arm["metrics"]["product_cost_per_referred"]["base"] or 0.0) / float(arm["price"]["value"])
+
+
 def _price(document: dict[str, Any], labels: dict[str, str], best: str) -> str | None:
-    unit, prices = document["analysis"]["money"], document["decision"]["threshold_prices"]
-    if best in prices:
-        item = prices[best]
-        at = item["at_decision_threshold"]
-        if at is not None and at > 0:
-            return (
-                f"a price above {money(at, unit)} (now {exact_money(item['price'], unit)}), "
-                f"at which its lead over {labels[item['against']]} is gone"
-            )
+    found, unit = price_that_turns(document, best), document["analysis"]["money"]
+    if found is None:
         return None
-    below = []
-    for name, item in prices.items():
-        at = item["at_decision_threshold"]
-        if at is not None and 0 < at < item["price"]:
-            below.append((at / item["price"], name, item, at))
-    if not below:
-        return None
-    _, name, item, at = max(below, key=lambda entry: entry[0])
-    return (
-        f"a price of {money(at, unit)} instead of {exact_money(item['price'], unit)}, "
-        f"at which {labels[name]} would equal {labels[item['against']]}"
-    )
+    price, now = money(found["price"], unit), exact_money(found["now"], unit)
+    if found["arm"] == best:
+        return f"a price above {price} (now {now}), at which its lead over {labels[found['against']]} is gone"
+    return f"a price of {price} instead of {now}, at which {labels[found['arm']]} would equal it"
 
 
 def _evidence(document: dict[str, Any], best: str) -> str:
@@ -252,4 +282,5 @@ def _without_uncertainty(document: dict[str, Any]) -> dict[str, Any]:
         "close": None,
         "threshold": threshold,
         "compared_with": None,
+        "price_that_turns": None,
     }

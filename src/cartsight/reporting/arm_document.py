@@ -15,7 +15,7 @@ from cartsight.outcomes import CAUSES_OF_DEATH, Curve, access_metrics, cumulativ
 from cartsight.reporting.pathway_flow import days_spent, endings, stages
 from cartsight.scenario.arms import as_product
 
-INCIDENCE_DAYS = np.arange(0.0, 366.0, 5.0)
+INCIDENCE_DAYS = np.arange(0.0, 366.0, 1.0)
 SURVIVAL_MONTHS = np.arange(0.0, 121.0, 2.0)
 
 

@@ -44,7 +44,9 @@ def thousands(value: float | None, unit: str) -> str:
     size = abs(value)
     if size >= 999_500:
         return f"{sign}{symbol}{size / 1e6:.2f}m"
-    return f"{sign}{symbol}{size / 1e3:,.0f}k" if size >= 9_950 else f"{sign}{symbol}{size / 1e3:.1f}k"
+    if size >= 9_950:
+        return f"{sign}{symbol}{size / 1e3:,.0f}k"
+    return f"{sign}{symbol}{size / 1e3:.1f}k" if size >= 999.5 else f"{sign}{symbol}{size:.0f}"
 
 
 def percent(value: float | None) -> str:

@@ -12,8 +12,17 @@ from cartsight.reporting.charts import costs, decision, drivers, flow_diagram, p
 from cartsight.reporting.labels import anchor
 from cartsight.reporting.meanings import meanings
 from cartsight.reporting.palette import arm_colours, arm_dashes
-from cartsight.reporting.report_tables import cost_rows, input_sections, number_link, validation_rows
+from cartsight.reporting.report_tables import (
+    cost_rows,
+    input_sections,
+    number_link,
+    shown_value,
+    uncertainty_words,
+    validation_rows,
+)
 from cartsight.reporting.terminal import validation_line
+
+RESOURCE_NAMES = {"line": "production line", "quality control": "release-testing place"}
 
 
 def report_html(document: dict[str, Any]) -> str:
@@ -45,6 +54,8 @@ def report_html(document: dict[str, Any]) -> str:
     ):
         environment.filters[name] = getattr(formatting, name)
     environment.filters["anchor"] = anchor
+    environment.filters["shown"] = shown_value
+    environment.filters["uncertainty_words"] = uncertainty_words
     environment.filters["link"] = lambda row: number_link(row, document)
     return environment.get_template("report.html").render(
         d=document,
@@ -59,6 +70,13 @@ def report_html(document: dict[str, Any]) -> str:
         validation_line=validation_line(document),
         unit=document["analysis"]["money"],
         cost_rows=cost_rows(document),
+        resource_names=RESOURCE_NAMES,
+        legends={
+            "days": patients.phase_colours(document),
+            "costs": costs.cost_colours(document),
+            "goods": costs.cost_of_goods_colours(document),
+            "tornado": {"at the low end of its interval": drivers.LOW, "at the high end": drivers.HIGH},
+        },
     )
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 _WORDS = {
-    "x": "",
-    "per patient": "price per patient",
     "care pathway": "pathway",
     "health states": "while waiting",
     "steps": "",
@@ -59,6 +57,8 @@ def label_of(path: str, arm_labels: Mapping[str, str]) -> str:
 
 
 def _tail(parts: list[str]) -> str:
+    if parts[-2:] == ["price", "per_patient"]:
+        parts = [*parts[:-2], "price per patient"]
     named = [_WORDS.get(words(part), words(part)) for part in parts]
     return ", ".join(part for part in named if part)
 

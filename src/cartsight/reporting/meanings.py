@@ -157,13 +157,15 @@ def _plane(document: dict[str, Any]) -> str | None:
     decision = document["decision"]
     if decision is None or decision["plane"] is None:
         return None
-    labels, unit, shares = _labels(document), document["analysis"]["money"], []
+    labels, unit = _labels(document), document["analysis"]["money"]
+    shares: list[str] = []
     summaries = net_benefit_at_threshold(document)
     for name in decision["plane"]["arms"]:
-        shares.append(f"{percent(summaries[name]['probability_better_than_reference'])} for {labels[name]}")
+        chance = percent(summaries[name]["probability_better_than_reference"])
+        shares.append(f"{chance} of the draws for {labels[name]}" if not shares else f"{chance} for {labels[name]}")
     return (
         f"Each dot is one parameter draw, each diamond a mean; below the dashed line an arm is worth more than "
-        f"{labels[decision['reference_arm']]} at {exact_money(decision['threshold'], unit)} per QALY, which holds in {list_of(shares)} of the draws."
+        f"{labels[decision['reference_arm']]} at {exact_money(decision['threshold'], unit)} per QALY: {list_of(shares)}."
     )
 
 
@@ -209,7 +211,7 @@ def _loss(document: dict[str, Any]) -> str | None:
         return None
     unit, evpi = document["analysis"]["money"], decision["evpi"]
     return (
-        f"Choosing now costs {money(evpi['at_threshold'], unit)} per patient in expectation (Monte Carlo error "
+        f"Choosing now forgoes {money(evpi['at_threshold'], unit)} per patient in expectation (Monte Carlo error "
         f"{money(evpi['at_threshold_standard_error'], unit)}), the value of perfect information (broad line): "
         f"{money(evpi['per_year_of_referrals'], unit)} for a year of the {evpi['referrals_per_year']:,.0f} referrals modelled."
     )
@@ -264,7 +266,7 @@ def _validation(document: dict[str, Any]) -> str | None:
     if not rows:
         return None
     met = sum(row["passes"] for row in rows)
-    text = f"{met} of {len(rows)} published figures, none of which was used to set the model, are met on criteria stated beforehand"
+    text = f"{met} of {len(rows)} published figures kept apart from the inputs are met, on criteria stated with each of them"
     return text + ("; the misses stand first." if met < len(rows) else ".")
 
 
@@ -285,4 +287,5 @@ def _resources(document: dict[str, Any]) -> str | None:
     if not uses:
         return None
     share, name, label = max(uses)
+    name = {"line": "production line"}.get(name, name)
     return f"The busiest resource is “{name}” of {label}, in use {percent(share)} of the time."

@@ -25,6 +25,18 @@ CATEGORIES = (
 )
 """For stacked categories: Tol's bright set, toned for areas; always read with white gaps and a legend."""
 INK, MUTED, LINE, BAND = "#1a1d21", "#5b6470", "#d8dde3", "#eef1f4"
+STEPS = ("#34556F", "#5B7D99", "#88A5BD", "#B3C7D8", "#CFDCE7")
+PHASES = {
+    "waiting for a line and collection": "#E0A030",
+    "waiting for collection": "#E0A030",
+    "waiting for a dose in stock": "#E0A030",
+    "shipping to the plant": "#9A9A9A",
+    "shipping and waiting for a line": "#C9862B",
+    "failed batches and remakes": "#B3401A",
+    "manufacturing and release testing": "#1F6F5C",
+    "delivery and preparation": "#6FB3A2",
+}
+"""Phases of the way to a product; the care pathway's own steps take the blues of `STEPS`."""
 GOOD, BAD = "#1b7f5c", "#b3401a"
 
 

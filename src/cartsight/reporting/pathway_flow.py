@@ -139,7 +139,6 @@ def _phases(run: ArmRun) -> list[tuple[str, Float]]:
     trajectories, arm = run.trajectories, run.scenario.arms[run.name]
     phases = _step_days(run)
     infusion = _day(trajectories, t.INFUSION)
-    preparation = "lymphodepletion and bed" if getattr(arm, "lymphodepletion", None) is not None else "bed"
     if isinstance(arm, AutologousArm):
         fresh = arm.process.starting_material == "fresh"
         phases += [
@@ -156,4 +155,4 @@ def _phases(run: ArmRun) -> list[tuple[str, Float]]:
         ]
     elif arm.modality != "other_care":
         phases.append(("waiting for a dose in stock", _first_day(trajectories, t.DOSE_TAKEN)))
-    return [*phases, (f"delivery, {preparation}", infusion)]
+    return [*phases, ("delivery and preparation", infusion)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from cartsight.core.units import DAYS_PER_YEAR
 from cartsight.reporting.charts.style import escaped
-from cartsight.reporting.formatting import show
+from cartsight.reporting.formatting import general, is_money, money_words, show
 from cartsight.reporting.labels import anchor
 from cartsight.reporting.palette import BAD, GOOD, INK, LINE
 
@@ -17,6 +18,27 @@ def number_link(row: dict[str, Any], document: dict[str, Any]) -> str:
     if row["source"] is not None and any(source["key"] == row["source"] for source in document["sources"]):
         return f"source-{anchor(row['source'])}"
     return f"origin-{anchor(row['path'])}"
+
+
+def shown_value(row: dict[str, Any]) -> dict[str, str]:
+    """Return value, interval and unit of an input number as text; what is stated per year is shown per year."""
+    factor, unit = 1.0, row["unit"]
+    if unit == "per_day" and row["path"].endswith("_per_year"):
+        factor, unit = DAYS_PER_YEAR, "per_year"
+    ends = ""
+    if row["low_95"] is not None:
+        ends = f"{general(factor * row['low_95'])} to {general(factor * row['high_95'])}"
+    words = money_words(unit) if is_money(unit) else unit.replace("_", " ")
+    return {"value": general(factor * row["value"]), "interval": ends, "unit": words}
+
+
+def uncertainty_words(row: dict[str, Any]) -> str:
+    """Return the basis of an input number's uncertainty in words."""
+    text = row["uncertainty"] or row["held_fixed_because"] or "none stated"
+    for level in ("95", "90", "80"):
+        text = text.replace(f"confidence {level} ", f"{level}% confidence interval ")
+        text = text.replace(f"credible {level} ", f"{level}% credible interval ")
+    return str(text)
 
 
 def input_sections(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -82,7 +104,7 @@ def _bar(row: dict[str, Any], low: float, high: float) -> str:
     left, right = left - pad, right + pad
 
     def at(value: float) -> float:
-        return 4 + 142 * (value - left) / (right - left)
+        return float(4 + 142 * (value - left) / (right - left))
 
     colour = GOOD if row["passes"] else BAD
     label = (

@@ -89,7 +89,7 @@ def _frame(scenario: Scenario, seed: int, kind: str, draws: int) -> dict[str, An
         "assumptions": _labelled(scenario, cited["assumptions"]),
         "numbers": _numbers(scenario),
         "sources": cited["sources"],
-        "evidence_rows": cited["evidence_rows"],
+        "evidence_rows": {key: cited["evidence_rows"][key] for key in sorted(cited["evidence_rows"])},
         "methods": cited["methods"],
         "not_modelled": not_modelled(scenario),
         "warnings": [],

@@ -88,7 +88,9 @@ def _cell(value: float | None, low: float | None, high: float | None, unit: str)
 def print_document(console: Console, document: dict[str, Any], *, report: str | None, folder: str | None) -> None:
     """Print the table of arms, the answer, the validation and where the files are."""
     console.print(f"[bold]{_safe(document['scenario']['title'])}[/bold]", soft_wrap=False)
-    for table in comparison_tables(document, console.width):
+    for number, table in enumerate(comparison_tables(document, console.width)):
+        if number:
+            console.print()
         console.print(table)
     console.print(caption(document), style="dim")
     console.print()

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 
 from cartsight.reporting.answer import net_benefit_at_threshold
-from cartsight.reporting.charts.style import PANEL, WIDTH, arm_axis, arm_colour_scale, money_axis, points, svg
+from cartsight.reporting.charts.style import BARS, PANEL, WIDTH, arm_axis, arm_colour_scale, money_axis, points, svg
 from cartsight.reporting.formatting import exact_money, thousands
 from cartsight.reporting.palette import INK, LINE, MUTED, arm_dashes
 
@@ -34,7 +34,10 @@ def net_benefit_chart(document: dict[str, Any]) -> str | None:
     span = base.mark_rule(strokeWidth=5, opacity=0.35, strokeCap="round").encode(x=x, x2="high:Q")
     dot = base.mark_circle(size=120, opacity=1).encode(x="mean:Q")
     text = base.mark_text(dy=-13, fontWeight="bold").encode(x="mean:Q", text="text:N")
-    chart = (zero + span + dot + text).properties(width=WIDTH - 200, height=alt.Step(44))
+    halo = base.mark_text(dy=-13, fontWeight="bold", stroke="white", strokeWidth=4, strokeJoin="round").encode(
+        x="mean:Q", text="text:N", color=alt.value("white")
+    )
+    chart = (zero + span + dot + halo + text).properties(width=BARS, height=alt.Step(44))
     return svg(chart, "benefit", "Mean net benefit with 95 % interval by arm")
 
 
@@ -71,11 +74,13 @@ def plane_chart(document: dict[str, Any]) -> str | None:
     zero_x = alt.Chart(points([{"at": 0}])).mark_rule(color=MUTED).encode(x="at:Q")
     zero_y = alt.Chart(points([{"at": 0}])).mark_rule(color=MUTED).encode(y="at:Q")
     line = alt.Chart(points(ends)).mark_line(color=INK, strokeDash=[5, 4], strokeWidth=1.4).encode(x=x, y=y)
-    label = (
-        alt.Chart(points(ends[-1:]))
-        .mark_text(align="right", baseline="top", dx=-6, dy=8, color=INK, fontSize=11)
-        .encode(x=x, y=y, text=alt.value(f"{exact_money(threshold, unit)} per QALY"))
+    at = 0.8
+    place = {key: ends[0][key] + at * (ends[1][key] - ends[0][key]) for key in ("effect", "cost")}
+    named = alt.Chart(points([{**place, "text": f"{exact_money(threshold, unit)} per QALY"}])).encode(
+        x=x, y=y, text="text:N"
     )
+    where = {"align": "left", "baseline": "top", "dx": 8, "dy": 6, "fontSize": 12}
+    label = named.mark_text(**where, color="white", stroke="white", strokeWidth=4) + named.mark_text(**where, color=INK)
     cloud_marks = (
         alt.Chart(points(rows)).mark_circle(size=16, opacity=0.35).encode(x=x, y=y, color=arm_colour_scale(document))
     )

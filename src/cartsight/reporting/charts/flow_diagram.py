@@ -9,7 +9,7 @@ from cartsight.reporting.formatting import percent
 from cartsight.reporting.palette import INK, MUTED, arm_colours
 
 WIDTH, RIGHT = 920, 74
-RIBBON = 66.0
+RIBBON = 80.0
 TOP = 40.0
 DROP = 22.0
 LINE_HEIGHT = 13.5
@@ -78,7 +78,7 @@ def _texts(texts: list[str], x: float, gap: float) -> list[str]:
 
 
 def _wrapped(text: str, gap: float) -> list[str]:
-    limit = max(10, int(gap / 5.9))
+    limit = max(10, int(gap / 6.2))
     lines, line = [], ""
     for word in text.split():
         if line and len(line) + 1 + len(word) > limit:

@@ -6,69 +6,82 @@ from typing import Any
 
 import altair as alt
 
-from cartsight.reporting.charts.style import PANEL, WIDTH, arm_axis, arm_colour_scale, points, svg
-from cartsight.reporting.palette import CATEGORIES, arm_dashes
+from cartsight.reporting.charts.style import BARS, PANEL, arm_axis, arm_colour_scale, points, svg
+from cartsight.reporting.palette import PHASES, STEPS, arm_dashes
 
-SHORTEST_LABELLED_DAYS = 2.0
+SHORTEST_SHOWN_DAYS = 0.05
+SETTLED = 0.002
+
+
+def phase_colours(document: dict[str, Any]) -> dict[str, str]:
+    """Return {phase: colour} of the phases that take any time, in the order of the pathway."""
+    found: dict[str, str] = {}
+    steps = 0
+    for phase in _phase_order(document):
+        if phase in PHASES:
+            found[phase] = PHASES[phase]
+        else:
+            found[phase] = STEPS[steps % len(STEPS)]
+            steps += 1
+    return found
+
+
+def _phase_order(document: dict[str, Any]) -> list[str]:
+    order: dict[str, None] = {}
+    for arm in document["arms"]:
+        order |= {row["phase"]: None for row in arm["days_spent"] if row["mean_days"] >= SHORTEST_SHOWN_DAYS}
+    known = [phase for phase in PHASES if phase in order]
+    return [phase for phase in order if phase not in PHASES] + known
 
 
 def days_chart(document: dict[str, Any]) -> str | None:
     """Return stacked bars of the mean days that the infused spent in each phase; None when nobody is infused."""
-    rows, order, total = [], list[str](), 0.0
+    colours, rows, totals = phase_colours(document), [], []
     for arm in document["arms"]:
         start = 0.0
         for phase in arm["days_spent"]:
-            if phase["phase"] not in order:
-                order.append(phase["phase"])
             end = start + phase["mean_days"]
-            rows.append(
-                {
-                    "arm": arm["label"],
-                    "phase": phase["phase"],
-                    "start": start,
-                    "end": end,
-                    "middle": (start + end) / 2,
-                    "text": f"{phase['mean_days']:.0f}",
-                    "days": phase["mean_days"],
-                }
-            )
+            if phase["phase"] in colours and end > start:
+                middle, text = (start + end) / 2, f"{phase['mean_days']:.0f}"
+                rows.append(
+                    {
+                        "arm": arm["label"],
+                        "phase": phase["phase"],
+                        "start": start,
+                        "end": end,
+                        "middle": middle,
+                        "text": text,
+                    }
+                )
             start = end
-        total = max(total, start)
+        if arm["days_spent"]:
+            totals.append({"arm": arm["label"], "end": start, "text": f"{start:.0f} days"})
     if not rows:
         return None
-    shown = [row for row in rows if row["days"] > 0]
-    used = [phase for phase in order if any(row["phase"] == phase and row["days"] >= 0.05 for row in shown)]
+    total = max(row["end"] for row in totals)
     infused = {**document, "arms": [arm for arm in document["arms"] if arm["days_spent"]]}
-    colour = alt.Color(
-        "phase:N",
-        scale=alt.Scale(domain=used, range=[CATEGORIES[i % len(CATEGORIES)] for i in range(len(used))]),
-        legend=alt.Legend(title=None, orient="bottom", columns=2, labelLimit=320),
+    scale = alt.Scale(domain=list(colours), range=list(colours.values()))
+    x = alt.X(
+        "start:Q",
+        title="Mean days since referral, infused patients",
+        scale=alt.Scale(domain=[0, total * 1.12], nice=False),
     )
-    kept = [row for row in shown if row["phase"] in used]
     bars = (
-        alt.Chart(points(kept))
+        alt.Chart(points(rows))
         .mark_bar(stroke="white", strokeWidth=1.2, height=26)
-        .encode(
-            x=alt.X(
-                "start:Q", title="Mean days since referral, infused patients", scale=alt.Scale(domain=[0, total * 1.08])
-            ),
-            x2="end:Q",
-            y=arm_axis(infused),
-            color=colour,
-        )
+        .encode(x=x, x2="end:Q", y=arm_axis(infused), color=alt.Color("phase:N", scale=scale, legend=None))
     )
     labels = (
-        alt.Chart(points([row for row in kept if row["days"] >= max(SHORTEST_LABELLED_DAYS, 0.035 * total)]))
+        alt.Chart(points([row for row in rows if row["end"] - row["start"] >= max(1.0, 0.035 * total)]))
         .mark_text(color="white", fontWeight="bold", fontSize=11)
         .encode(x="middle:Q", y=arm_axis(infused), text="text:N")
     )
-    ends = [{"arm": arm["label"], "end": sum(p["mean_days"] for p in arm["days_spent"])} for arm in infused["arms"]]
-    totals = (
-        alt.Chart(points([{**row, "text": f"{row['end']:.0f} days"} for row in ends]))
-        .mark_text(align="left", dx=6)
+    ends = (
+        alt.Chart(points(totals))
+        .mark_text(align="left", dx=6, fontWeight="bold")
         .encode(x="end:Q", y=arm_axis(infused), text="text:N")
     )
-    chart = (bars + labels + totals).properties(width=WIDTH - 200, height=alt.Step(40))
+    chart = (bars + labels + ends).properties(width=BARS, height=alt.Step(40))
     return svg(chart, "days", "Mean days from referral to infusion by phase and arm")
 
 
@@ -81,19 +94,21 @@ def time_to_infusion_chart(document: dict[str, Any]) -> str:
             infused.append({"arm": arm["label"], "day": day, "share": curve["infused"][i]})
             lost.append({"arm": arm["label"], "day": day, "share": curve["died_waiting"][i] + curve["left"][i]})
     with_product = {row["arm"] for row in infused if row["share"] > 0}
+    last = _settled_day(document)
     ceiling = max((row["share"] for row in (*infused, *lost)), default=1.0)
     top = min(1.0, -(-ceiling * 10 // 1) / 10)
 
     def panel(rows: list[dict[str, Any]], title: str) -> alt.Chart:
-        chosen = [row for row in rows if row["arm"] in with_product] or rows
+        chosen = [row for row in rows if (row["arm"] in with_product or not with_product) and row["day"] <= last]
         return (
             alt.Chart(points(chosen), title=title)
-            .mark_line(interpolate="step-after", strokeWidth=2.2)
+            .mark_line(strokeWidth=2.2)
             .encode(
                 x=alt.X(
                     "day:Q",
                     title="Days since referral",
-                    axis=alt.Axis(values=[0, 60, 120, 180, 240, 300, 360], grid=False),
+                    axis=alt.Axis(grid=False, tickCount=7),
+                    scale=alt.Scale(domain=[0, last], nice=False),
                 ),
                 y=alt.Y(
                     "share:Q",
@@ -109,6 +124,19 @@ def time_to_infusion_chart(document: dict[str, Any]) -> str:
 
     chart = alt.hconcat(panel(infused, "Infused"), panel(lost, "Died while waiting or left"), spacing=28)
     return svg(chart, "incidence", "Cumulative incidence of infusion, and of death or leaving, by arm")
+
+
+def _settled_day(document: dict[str, Any]) -> float:
+    """Return the day after which no arm's incidences move any more, so that the chart shows where they do."""
+    for last in (90.0, 120.0, 180.0, 270.0):
+        moved = 0.0
+        for arm in document["arms"]:
+            curve = arm["curves"]["time_to_infusion"]
+            here = curve["days"].index(last)
+            moved = max(moved, abs(curve["still_waiting"][here] - curve["still_waiting"][-1]))
+        if moved <= SETTLED:
+            return last
+    return 365.0
 
 
 def survival_chart(document: dict[str, Any]) -> str:

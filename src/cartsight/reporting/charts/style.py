@@ -11,9 +11,11 @@ import altair as alt
 from cartsight.reporting.formatting import currency_symbol
 from cartsight.reporting.palette import INK, LINE, MUTED, arm_colours
 
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-WIDTH = 700
-PANEL = 318
+FONT = "Arial, 'Liberation Sans', Helvetica, sans-serif"
+"""Charts are laid out with the widths of these letters, so they are also drawn with them."""
+WIDTH = 850
+PANEL = 352
+BARS = 610
 _MEASURED_FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 _ID = re.compile(r'\b(id="|url\(#|href="#)([A-Za-z][\w-]*)')
 _SIZE = re.compile(r'<svg\b[^>]*?\swidth="([\d.]+)" height="([\d.]+)" viewBox="([^"]+)"')
@@ -49,8 +51,8 @@ def thousands_format(unit: str) -> str:
     symbol = currency_symbol(unit).replace("'", "")
     size = "abs(datum.value)"
     return (
-        f"(datum.value < 0 ? '−' : '') + '{symbol}' + "
-        f"({size} >= 1e6 ? format({size} / 1e6, '.2~f') + 'm' : {size} == 0 ? '0' : format({size} / 1e3, ',.3~f') + 'k')"
+        f"(datum.value < 0 ? '−' : '') + '{symbol}' + ({size} >= 1e6 ? format({size} / 1e6, '.2~f') + 'm' : "
+        f"{size} >= 1e3 ? format({size} / 1e3, ',.3~f') + 'k' : format({size}, '.3~f'))"
     )
 
 
