@@ -20,8 +20,10 @@ import numpy.typing as npt
 from cartsight.comparison.single_arm import ArmRun
 from cartsight.core.errors import InputError
 from cartsight.core.units import DAYS_PER_YEAR
+from cartsight.evidence.life_tables import life_table
 from cartsight.outcomes.partitioned_survival import (
     PartitionedSurvival,
+    SurvivalCurve,
     empirical_curves,
     fitted_curves,
     partition,
@@ -36,6 +38,8 @@ Float = npt.NDArray[np.float64]
 TOLERANCE = 0.05
 """Relative difference from the patients above which a quantity is reported as a disagreement."""
 QUANTITIES: tuple[str, ...] = ("life_years", "life_years_discounted", "qalys", "cost")
+CROSSING_WORTH_A_WARNING = 0.001
+"""Smaller gaps between crossed curves are in the results, not among the warnings."""
 CURVE_CATEGORIES: tuple[str, ...] = ("follow-up", "relapse care", "retreatment", "immunoglobulin", "end of life")
 """Cost categories that follow from the two curves; product, hospital and first toxicity are paid at the infusion."""
 
@@ -73,6 +77,8 @@ class PartitionedView:
     complete, extrapolated : PartitionedSurvival
         From complete follow-up (Kaplan-Meier), and from laws fitted to cut follow-up.
     complete_rows, extrapolated_rows : tuple of Disagreement
+    below_population_from_year : float or None
+        Year after infusion from which the fitted hazard of death is below the general population's.
     warnings : tuple of str
     """
 
@@ -85,6 +91,7 @@ class PartitionedView:
     extrapolated: PartitionedSurvival
     complete_rows: tuple[Disagreement, ...]
     extrapolated_rows: tuple[Disagreement, ...]
+    below_population_from_year: float | None
     warnings: tuple[str, ...]
 
 
@@ -124,10 +131,9 @@ def partitioned_view(
     values = state_values(product, outcomes, cost_of_second_course=_second_course_cost(run))
     cohort = AgeAdjustment.of(run.scenario.population.utility_by_age, np.array([age[infused].mean()]))
 
-    def view(pair: tuple[object, object]) -> PartitionedSurvival:
+    def view(pair: tuple[SurvivalCurve, SurvivalCurve]) -> PartitionedSurvival:
         return partition(
-            pair[0],  # type: ignore[arg-type]
-            pair[1],  # type: ignore[arg-type]
+            *pair,
             values,
             horizon_days=float((outcomes.horizon_days - wait).max()),
             discount_rate_costs=analysis.discount_rate_costs,
@@ -140,6 +146,7 @@ def partitioned_view(
     complete = view(curves)
     extrapolated = view(fitted_curves(outcomes, model=model, follow_up_months=follow_up_months))
     each, by_state = patients_after_infusion(run)
+    below = year_below_population(run, extrapolated.overall)
     complete_rows = _rows(each, complete, tolerance, 0.0)
     extrapolated_rows = _rows(each, extrapolated, tolerance, 2.0)
     return PartitionedView(
@@ -152,7 +159,10 @@ def partitioned_view(
         extrapolated=extrapolated,
         complete_rows=complete_rows,
         extrapolated_rows=extrapolated_rows,
-        warnings=_warnings(run, complete, extrapolated, complete_rows, extrapolated_rows, follow_up_months, tolerance),
+        below_population_from_year=below,
+        warnings=_warnings(
+            run, complete, extrapolated, complete_rows, extrapolated_rows, follow_up_months, tolerance, below
+        ),
     )
 
 
@@ -195,9 +205,26 @@ def patients_after_infusion(run: ArmRun) -> tuple[dict[str, Float], dict[str, di
         "cost": np.asarray(sum(costs.values())),
     }
     parts = {"life_years": years, "life_years_discounted": discounted, "qalys": states, "costs": costs}
-    return each, {
-        kind: {name: float(np.mean(values)) for name, values in part.items()} for kind, part in parts.items()
-    }
+    return each, {kind: {name: float(np.mean(values)) for name, values in part.items()} for kind, part in parts.items()}
+
+
+def year_below_population(run: ArmRun, curve: SurvivalCurve) -> float | None:
+    """Return the first year after infusion in which `curve` has less mortality than the general population.
+
+    The population is made of people of the age and sex of the infused, at the mortality of the scenario's life
+    table without its standardised mortality ratio. None when the curve stays above it up to the horizon.
+    """
+    mortality = run.scenario.population.background_mortality
+    table = life_table(mortality.life_table, mortality.year)
+    infused = run.outcomes.infused & (run.outcomes.infusion_day < run.outcomes.horizon_days)
+    patients = run.trajectories.patients
+    age = patients.age[infused] + run.outcomes.infusion_day[infused] / DAYS_PER_YEAR
+    years = np.arange(0.0, math.floor(run.outcomes.horizon_days / DAYS_PER_YEAR) + 1.0)
+    population = table.survival(age[:, None], patients.female[infused][:, None], years[None, :]).mean(axis=0)
+    fitted = curve.survival(years * DAYS_PER_YEAR)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        below = np.flatnonzero(np.log(fitted[:-1] / fitted[1:]) < np.log(population[:-1] / population[1:]))
+    return float(years[below[0]]) if below.size else None
 
 
 def _second_course_cost(run: ArmRun) -> float:
@@ -244,6 +271,7 @@ def _warnings(
     extrapolated_rows: tuple[Disagreement, ...],
     follow_up_months: float,
     tolerance: float,
+    below_population: float | None,
 ) -> tuple[str, ...]:
     outcomes = run.outcomes
     infused = outcomes.infused
@@ -256,7 +284,7 @@ def _warnings(
             + _list(off)
             + ". The time in its two states is that of the patients by construction, so the difference is what three "
             f"states cannot hold: second remissions ({100 * again:.1f} % of the infused), time before the response, "
-            "one age for everybody."
+            "one age for everybody, and the same share of progressions among early and late first events."
         )
     off = [row for row in extrapolated_rows if row.beyond_tolerance]
     if off:
@@ -267,15 +295,24 @@ def _warnings(
             f"survival) differ by more than {100 * tolerance:g} % in "
             + _list(off)
             + ". A partitioned view ignores that death depends on progression: the hazard of death after the cut is "
-            "read off the curve of everybody, although those still alive are more and more those who never progress "
-            f"({100 * cured:.0f} % of the infused)."
+            "read off the curve of everybody, whoever of them has progressed"
+            + (
+                f"; those still alive are more and more those who never relapse ({100 * cured:.0f} % of the infused)."
+                if cured > 0.0
+                else "."
+            )
+        )
+    if below_population is not None:
+        warnings.append(
+            f"{run.name}, extrapolated: the fitted hazard of death falls below that of the general population of the same "
+            f"age and sex from year {below_population:g} after infusion. Nothing is capped."
         )
     for name, view in (("complete follow-up", complete), ("extrapolated", extrapolated)):
-        if view.crossing is not None:
+        if view.crossing is not None and view.crossing.largest_gap > CROSSING_WORTH_A_WARNING:
             gap = view.crossing
             warnings.append(
-                f"{run.name}, {name}: overall survival lies below progression-free survival from month "
-                f"{gap.first_month:.0f} to {gap.last_month:.0f} (by up to {100 * gap.largest_gap:.1f} points; "
+                f"{run.name}, {name}: overall survival lies below progression-free survival between months "
+                f"{gap.first_month:.0f} and {gap.last_month:.0f} (by up to {100 * gap.largest_gap:.1f} points; "
                 f"{gap.negative_life_years:.3f} life-years of negative occupancy). The curves are left as they are."
             )
     return tuple(warnings)
