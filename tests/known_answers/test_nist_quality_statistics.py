@@ -2,10 +2,8 @@
 answers.
 
 Sources: NIST/SEMATECH e-Handbook (6.1.6, 6.3.2.3, 6.3.2.4, 7.2.6.3); tolerance factors from exact
-integration, as tabled in
-ISO 16269-6; PlantGrowth (Dobson 1983) with statsmodels; average run lengths of the R package spc.
-Tolerances are half a
-unit of the last printed digit unless a comment says otherwise.
+integration, as tabled in ISO 16269-6; PlantGrowth (Dobson 1983) with statsmodels; average run lengths of the
+R package spc. Tolerances are half a unit of the last printed digit unless a comment says otherwise.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Parallel-line assays of the European Pharmacopoeia (5.3, examples 5.1.1 to 5.1.4) and of EDQM CombiStats.
 
-Data and published answers as quoted in the files of the R package pla 0.2 (cran/pla, inst/vignettes).
-Every comparison
-is to the digits printed there: half a unit of the last printed digit.
+Data and published answers as quoted in the files of the R package pla 0.2 (cran/pla, inst/vignettes). Every
+comparison is to the digits printed there: half a unit of the last printed digit.
 """
 
 from __future__ import annotations
@@ -14,9 +13,7 @@ import numpy as np
 from cartsight.evidence.quality.potency import Assay, PotencyResult, parallel_line
 
 
-def assay(
-    cells: dict[tuple[str, float], str], *, design: str = "crd", missing: int = 0, average: int = 1
-) -> Assay:
+def assay(cells: dict[tuple[str, float], str], *, design: str = "crd", missing: int = 0, average: int = 1) -> Assay:
     """Cells keyed by (preparation, dose); values are the replicates, in block order for randomised blocks."""
     names = tuple(dict.fromkeys(name for name, _ in cells))
     rows = []
@@ -53,9 +50,7 @@ def printed(value: float, text: str) -> bool:
     return abs(value - float(text)) <= 0.5 * unit * (1 + 1e-6)
 
 
-def check(
-    result: PotencyResult, potencies: dict[str, tuple[str, str, str]], slope: str, ms: str, df: int
-) -> None:
+def check(result: PotencyResult, potencies: dict[str, tuple[str, str, str]], slope: str, ms: str, df: int) -> None:
     for name, (estimate, lower, upper) in potencies.items():
         item = next(p for p in result.potencies if p.preparation == name)
         assert printed(item.potency, estimate), item
@@ -126,9 +121,7 @@ AGAR = {
 
 
 def agar() -> Assay:
-    rows = [
-        ("ST".index(k[0]), 1.5 ** (int(k[1]) - 1), y, r - 1, c - 1) for k, v in AGAR.items() for r, c, y in v
-    ]
+    rows = [("ST".index(k[0]), 1.5 ** (int(k[1]) - 1), y, r - 1, c - 1) for k, v in AGAR.items() for r, c, y in v]
     prep, dose, y, row, column = (np.array(values) for values in zip(*rows, strict=True))
     nuisance = (("row", row.astype(np.intp)), ("column", column.astype(np.intp)))
     return Assay(

@@ -1,9 +1,8 @@
 """European Pharmacopoeia 5.3: slope ratio (5.2.1), quantal (5.3.1) and combination (section 6).
 
 The published slope ratio is 0.823 (0.817 to 0.829); the further digits, and those with the blank, were
-computed with an
-independent least-squares routine. The quantal and combined answers are the chapter's own, recalled and
-recomputed.
+computed with an independent least-squares routine. The quantal and combined answers are the chapter's own,
+recalled and recomputed.
 """
 
 from __future__ import annotations
@@ -78,9 +77,7 @@ def test_diphtheria_quantal(model: str, estimate: float, lower: float, upper: fl
     )
     potency = quantal_potency(assay, model, assumed_potency=140.0).potencies[0]
     # printed to one decimal
-    assert (potency.potency, potency.lower, potency.upper) == pytest.approx(
-        (estimate, lower, upper), abs=0.0501
-    )
+    assert (potency.potency, potency.lower, potency.upper) == pytest.approx((estimate, lower, upper), abs=0.0501)
 
 
 SIX = [
@@ -98,9 +95,7 @@ def test_combination_of_six_assays() -> None:
     assert result.chi_squared == pytest.approx(4.42, abs=0.005)
     assert result.p_homogeneity == pytest.approx(0.49, abs=0.005)
     weighted = result.weighted
-    assert (weighted.estimate, weighted.lower, weighted.upper) == pytest.approx(
-        (18187, 17946, 18431), abs=0.5
-    )
+    assert (weighted.estimate, weighted.lower, weighted.upper) == pytest.approx((18187, 17946, 18431), abs=0.5)
     assert weighted.df == 120
     assert result.recommended == "weighted"
     assert result.edition == "ph-eur-9"

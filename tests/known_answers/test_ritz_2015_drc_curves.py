@@ -1,10 +1,9 @@
 """Curves of the R package drc 3.0-1 (Ritz et al. 2015, doi:10.1371/journal.pone.0146021) and NIST StRD Rat43.
 
 Data: ryegrass (Inderjit et al. 2002), spinach (Streibig 1998), finney71 (Finney 1971). drc stops its
-quasi-Newton search
-at a relative tolerance near 1e-7 in the sum of squares, which leaves the fourth or fifth digit of poorly
-determined
-parameters open: tolerances below are half a unit of the last printed digit, or 1e-3 relative for those.
+quasi-Newton search at a relative tolerance near 1e-7 in the sum of squares, which leaves the fourth or fifth
+digit of poorly determined parameters open: tolerances below are half a unit of the last printed digit, or
+1e-3 relative for those.
 """
 
 from __future__ import annotations
@@ -110,9 +109,7 @@ def test_ryegrass_four_parameter() -> None:
 def test_ryegrass_five_parameter_and_weibull() -> None:
     result = curve_potency(build({"rye": RYEGRASS}), "five-parameter")
     entry = result.details["parameters"][0]
-    assert [entry[k] for k in "bcdef"] == pytest.approx(
-        [3.92870, 0.321651, 7.76054, 2.21539, 0.468307], rel=1e-3
-    )
+    assert [entry[k] for k in "bcdef"] == pytest.approx([3.92870, 0.321651, 7.76054, 2.21539, 0.468307], rel=1e-3)
     assert entry["ed"]["50"]["estimate"] == pytest.approx(3.02355, rel=3e-5)
     test = result.details["five_against_four"]
     assert (test["f"], test["p"]) == pytest.approx((0.44346, 0.51346), abs=6e-6)
@@ -144,9 +141,7 @@ def test_nist_rat43_certified_values() -> None:
     b1, b3, b4 = entry["d"], -entry["b"], 1 / entry["f"]
     b2 = b3 * np.log(entry["e"])
     # certified digits; the search reaches about eight of them
-    assert (b1, b2, b3, b4) == pytest.approx(
-        (699.6415127, 5.2771253025, 0.75962938329, 1.2792483859), rel=1e-7
-    )
+    assert (b1, b2, b3, b4) == pytest.approx((699.6415127, 5.2771253025, 0.75962938329, 1.2792483859), rel=1e-7)
     assert result.residual_mean_square * result.residual_df == pytest.approx(8786.404908, abs=5e-6)
 
 
@@ -170,9 +165,7 @@ def test_finney_1971_logit_and_probit() -> None:
     ed = entry["ed"]["50"]
     # drc: 4.828897 (4.339738 to 5.318055), slope 3.103632; the maximum of the likelihood itself differs in
     # the fifth digit
-    assert (ed["estimate"], ed["lower"], ed["upper"]) == pytest.approx(
-        (4.828897, 4.339738, 5.318055), rel=1e-5
-    )
+    assert (ed["estimate"], ed["lower"], ed["upper"]) == pytest.approx((4.828897, 4.339738, 5.318055), rel=1e-5)
     assert entry["slope"] == pytest.approx(3.103632, rel=4e-5)
     probit = quantal_potency(finney(), "probit").details["parameters"][0]
     assert probit["intercept"] == pytest.approx(-2.887463, abs=6e-7)

@@ -1,5 +1,6 @@
 """Assays and lots: relative potency, comparability, tolerance, capability, variance components, charts,
-counting."""
+counting.
+"""
 
 from cartsight.evidence.quality.capability import Capability, capability
 from cartsight.evidence.quality.cell_counting import CellCountQuality, cell_count_quality

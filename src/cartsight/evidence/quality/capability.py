@@ -1,7 +1,7 @@
 """Process capability, always with its interval and with the stability that it presupposes.
 
-Cp: exact chi-squared interval; Cpk: Bissell 1990, doi:10.2307/2347776; Cpm: Boyles 1991,
-doi:10.1080/00224065.1991.11979279. Shares beyond a limit: interval from the non-central t.
+Cp: exact chi-squared interval; Cpk: Bissell 1990, Applied Statistics 39:331; Cpm: Boyles 1991, J Qual Technol
+23:17. Shares beyond a limit: interval from the non-central t.
 """
 
 from __future__ import annotations

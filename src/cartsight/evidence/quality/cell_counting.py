@@ -1,8 +1,7 @@
 """Quality of a cell count from a dilution series: precision and proportionality (ISO 20391-2:2019).
 
 The method needs no reference material and therefore says nothing of accuracy. The text of the standard was
-not read for
-this implementation; the formulae are stated in the docstrings, the smoothing choice among them.
+not read for this implementation; the formulae are stated in the docstrings, the smoothing choice among them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Is the product after a change comparable with the product before it?
 
-Equivalence of means (two one-sided tests, independent lots or split-donor pairs), always with its power
-and the number
-of lots it would need; and the quality range, mean +- k sd of the reference lots, which comes from a
-withdrawn FDA draft
-(2017, biosimilars) and proves little with few lots. Margins are stated before the data are seen.
+Equivalence of means (two one-sided tests, independent lots or split-donor pairs), always with its power and
+the number of lots it would need; and the quality range, mean +- k sd of the reference lots, which comes from
+a withdrawn FDA draft (2017, biosimilars) and proves little with few lots. Margins are stated before the data
+are seen.
 """
 
 from __future__ import annotations

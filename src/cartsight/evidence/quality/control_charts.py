@@ -1,8 +1,7 @@
 """Control charts: Shewhart (individuals, means), EWMA, CUSUM, and Westgard's rules.
 
-Every chart says how often it would signal on a stable process and how fast it sees a shift of one sd.
-Stacked rules
-signal more often than each alone; their run lengths are simulated.
+Every chart says how often it would signal on a stable process and how fast it sees a shift of one sd. Stacked
+rules signal more often than each alone; their run lengths are simulated.
 """
 
 from __future__ import annotations

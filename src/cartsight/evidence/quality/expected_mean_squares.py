@@ -1,11 +1,9 @@
 """Analysis of variance of random effects: expected mean squares, their solution, and its intervals.
 
-The coefficients are exact for any layout (Henderson's method 1: traces of the sequential projections) and
-are the
-textbook ones when balanced. Intervals: modified large sample (Ting et al. 1990,
-doi:10.1080/00949659008811259; Burdick &
-Graybill 1992) and Satterthwaite (1946, doi:10.2307/3002019). They presume independent mean squares, exact
-when balanced.
+The coefficients are exact for any layout (Henderson's method 1: traces of the sequential projections) and are
+the textbook ones when balanced. Intervals: modified large sample (Ting et al. 1990, J Stat Comput Simul
+35:135; Burdick & Graybill 1992) and Satterthwaite (1946, doi:10.2307/3002019). They presume independent mean
+squares, exact when balanced.
 """
 
 from __future__ import annotations

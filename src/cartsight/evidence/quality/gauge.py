@@ -1,9 +1,8 @@
 """Gauge repeatability and reproducibility of a crossed study (parts by operators, with replicates).
 
-Random-effects analysis of variance with modified-large-sample intervals (Burdick, Borror & Montgomery 2003,
-doi:10.1080/00224065.2003.11980232). Negative estimates of a component are shown as they are in `estimate`
-and count as
-zero in the percentages.
+Random-effects analysis of variance with modified-large-sample intervals (Burdick, Borror & Montgomery 2003, J
+Qual Technol 35:342). Negative estimates of a component are shown as they are in `estimate` and count as zero
+in the percentages.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Normal effects; half-Cauchy priors on standard deviations, as two inverse gammas (Makalic & Schmidt 2016,
 doi:10.1109/LSP.2015.2503725; Gelman 2006, doi:10.1214/06-BA117A for the prior); a flat prior on the mean.
-Each sweep
-interweaves a slice step for every standard deviation with its effects' pattern held fixed (Yu & Meng 2011,
-doi:10.1198/jcgs.2011.203main), and shifts of means between levels, so that small and large components mix.
+Each sweep interweaves a slice step for every standard deviation with its effects' pattern held fixed (Yu &
+Meng 2011, doi:10.1198/jcgs.2011.203main), and shifts of means between levels, so that small and large
+components mix.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Restricted (and full) maximum likelihood of random-effects models, with profile-likelihood intervals.
 
 Fisher scoring on the variances with step halving; a variance that the scoring pushes below zero is set to
-zero and
-released again if the likelihood rises there (Searle, Casella & McCulloch 1992, Variance Components,
+zero and released again if the likelihood rises there (Searle, Casella & McCulloch 1992, Variance Components,
 chapter 6).
 """
 

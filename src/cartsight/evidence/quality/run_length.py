@@ -1,12 +1,9 @@
 """Average run lengths: how many points until a chart signals, with and without a shift.
 
 Integral equations solved by Nystrom's method with Gauss-Legendre nodes (Crowder 1987,
-doi:10.1080/00401706.1987.10488267;
-Champ & Rigdon 1991, doi:10.1080/03610919108812948); the Markov chain of Brook & Evans 1972
-(doi:10.1093/biomet/59.3.539)
-as the independent check. Observations are independent normal with sd 1; shifts are in units of sd; every
-chart starts
-at its centre.
+doi:10.1080/00401706.1987.10488267; Champ & Rigdon 1991, doi:10.1080/03610919108812948); the Markov chain of
+Brook & Evans 1972 (doi:10.1093/biomet/59.3.539) as the independent check. Observations are independent normal
+with sd 1; shifts are in units of sd; every chart starts at its centre.
 """
 
 from __future__ import annotations

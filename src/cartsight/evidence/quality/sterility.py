@@ -1,11 +1,10 @@
 """What a sterility test can see: sampling, volume and time to detection.
 
 A test of n containers finds contamination of a share p of them with probability 1 - (1 - p)^n; a test of
-volume v at c
-organisms per mL has something to grow with probability 1 - exp(-c v). A culture that will turn positive
-does so after a
-random time, so that release on day t is a point on a curve and not a switch. Sample sizes: USP <71> table 3
-(parenteral products) and Ph. Eur. 2.6.27 section 4 (cell-based preparations), both from memory of the tables.
+volume v at c organisms per mL has something to grow with probability 1 - exp(-c v). A culture that will turn
+positive does so after a random time, so that release on day t is a point on a curve and not a switch. Sample
+sizes: USP <71> table 3 (parenteral products) and Ph. Eur. 2.6.27 section 4 (cell-based preparations), both
+from memory of the tables.
 """
 
 from __future__ import annotations

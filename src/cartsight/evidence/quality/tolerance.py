@@ -1,8 +1,7 @@
 """Tolerance intervals: a stated share of all lots, with a stated confidence.
 
-Normal factors are exact: one-sided from the non-central t, two-sided from Odeh's integral (Odeh 1978,
-doi:10.1080/03610917808812076); Howe's approximation (1969, doi:10.1080/01621459.1969.10500999) is given
-beside it.
+Normal factors are exact: one-sided from the non-central t, two-sided from Odeh's integral (Odeh 1978, Commun
+Stat Simul Comput 7:183); Howe's approximation (1969, doi:10.1080/01621459.1969.10500999) is given beside it.
 The distribution-free interval is Wilks's (1941, doi:10.1214/aoms/1177731788).
 """
 

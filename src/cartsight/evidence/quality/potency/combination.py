@@ -1,8 +1,7 @@
 """Combination of independent assays of one preparation (Ph. Eur. 5.3, section 6; USP <111> and <1034>).
 
 Everything happens on ln potency (or on potency itself for slope-ratio assays). The editions agree on the
-weighted and
-unweighted mean and differ on the variance between assays in the semi-weighted mean:
+weighted and unweighted mean and differ on the variance between assays in the semi-weighted mean:
 
 - ph-eur-9 (4th to 9th edition): variance of the *mean* of the estimates, sum (M - mean)^2 / (n (n - 1)),
 and t taken as 2;
@@ -11,8 +10,7 @@ and t taken as 2;
 - usp-1034: the same difference, cut off at zero.
 
 The wording of ph-eur-10, usp-111 and usp-1034 was not read for this implementation; the formulae are as
-quoted in the
-secondary literature and the result says so.
+quoted in the secondary literature and the result says so.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Weighted non-linear least squares for several dose-response curves at once, free or with shared parameters.
 
 Starting values come from a grid over slope and midpoint with the asymptotes solved linearly (variable
-projection,
-Golub & Pereyra 1973, doi:10.1137/0710036); the best are polished by Levenberg-Marquardt with analytic
-derivatives.
+projection, Golub & Pereyra 1973, doi:10.1137/0710036); the best are polished by Levenberg-Marquardt with
+analytic derivatives.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """Relative potency from four- and five-parameter curves (Ph. Eur. 5.3, section 3.4; USP <1034>).
 
-The free model gives every preparation its own curve; the shared model lets them differ by a dilution
-alone. Similarity
-compares the two by an F-test and the parameters by equivalence; potency is the shared model's horizontal
-shift, with
-the error of the free model.
+The free model gives every preparation its own curve; the shared model lets them differ by a dilution alone.
+Similarity compares the two by an F-test and the parameters by equivalence; potency is the shared model's
+horizontal shift, with the error of the free model.
 """
 
 from __future__ import annotations
@@ -32,6 +30,7 @@ from cartsight.evidence.quality.potency.results import (
     SignificanceTest,
     Similarity,
     disagreement,
+    exponential,
     judge_similarity,
     potency_of,
 )
@@ -176,8 +175,8 @@ def curve_potency(
         and not (pure is not None and pure.p < rules.significance)
     )
     if g >= 1:
-        warnings.append(f"g = {g:.2f} >= 1: the slope is not distinct from zero")
-    outliers = find_outliers(assay, y, free.fitted, free.leverage, free.rss, free.df)
+        warnings.append(f"g = {g:.3g} >= 1: the slope is not distinct from zero")
+    outliers = find_outliers(assay, y, free.fitted, free.leverage, free.rss, free.df, free.weight)
     if outliers:
         warnings.append(f"{len(outliers)} outlier signal(s): see the list; nothing was dropped")
     slopes = tuple(
@@ -298,7 +297,7 @@ def parameter_table(
     table: list[dict[str, object]] = []
     for i, name in enumerate(preparations):
         b, c, d, log_e, log_f = (float(value) for value in fit.curves[i])
-        values = {"b": b, "c": c, "d": d, "e": math.exp(log_e), "f": math.exp(log_f)}
+        values = {"b": b, "c": c, "d": d, "e": exponential(log_e), "f": exponential(log_f)}
         errors = {
             key: _standard_error(fit, i, j, s2) * (values[key] if key in "ef" else 1.0) for j, key in enumerate("bcdef")
         }
@@ -314,15 +313,15 @@ def parameter_table(
             chosen = [k for k, place in enumerate(at) if place >= 0]
             index = [at[k] for k in chosen]
             variance = float(gradient[chosen] @ fit.unscaled_covariance[np.ix_(index, index)] @ gradient[chosen]) * s2
-            dose = math.exp(log_dose)
+            dose = exponential(log_dose)
             se = dose * math.sqrt(max(variance, 0.0))
             ed[f"{effect:g}"] = {
                 "estimate": dose,
                 "standard_error": se,
                 "lower": dose - t * se,
                 "upper": dose + t * se,
-                "log_lower": dose * math.exp(-t * se / dose),
-                "log_upper": dose * math.exp(t * se / dose),
+                "log_lower": dose * exponential(-t * se / dose),
+                "log_upper": dose * exponential(t * se / dose),
             }
         entry["ed"] = ed
         table.append(entry)
@@ -396,6 +395,8 @@ def _potencies(
         name = assay.preparations[i]
         value = assumed if isinstance(assumed, int | float) else assumed.get(name, 1.0)
         found.append(
-            potency_of(name, math.exp(log_ratio), math.exp(log_ratio - half), math.exp(log_ratio + half), g, value)
+            potency_of(
+                name, exponential(log_ratio), exponential(log_ratio - half), exponential(log_ratio + half), g, value
+            )
         )
     return tuple(found)

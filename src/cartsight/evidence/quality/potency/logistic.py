@@ -1,10 +1,9 @@
 """Dose-response curves with their derivatives, in the parameters of Ritz et al. 2015
 (doi:10.1371/journal.pone.0146021).
 
-u = exp(b (ln x - ln e));  four-parameter: c + (d - c) / (1 + u);  five-parameter: c + (d - c) / (1 + u)^f;
-Weibull type 1: c + (d - c) exp(-u). c is the lower and d the upper asymptote; with b > 0 the response
-falls from d at
-dose 0, with b < 0 it rises from c.
+u = exp(b (ln x - ln e)); four-parameter: c + (d - c) / (1 + u); five-parameter: c + (d - c) / (1 + u)^f;
+Weibull type 1: c + (d - c) exp(-u). c is the lower and d the upper asymptote; with b > 0 the response falls
+from d at dose 0, with b < 0 it rises from c.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class Curve:
             dz = -u * h
             df = np.zeros_like(h)
         else:
-            f = float(np.exp(log_f)) if self.asymmetric else 1.0
+            f = float(np.exp(np.clip(log_f, -30.0, 30.0))) if self.asymmetric else 1.0
             log_one_plus_u = np.logaddexp(0.0, z)
             h = np.exp(-f * log_one_plus_u)
             dz = -f * expit(z) * h
@@ -64,10 +63,11 @@ class Curve:
             log_u = float(np.log(-np.log(remaining)))
             d_log_f = 0.0
         else:
-            f = float(np.exp(log_f)) if self.asymmetric else 1.0
-            power = remaining ** (-1.0 / f)
-            log_u = float(np.log(power - 1.0))
-            d_log_f = float(power * np.log(remaining) / f / (power - 1.0)) if self.asymmetric else 0.0
+            f = float(np.exp(np.clip(log_f, -30.0, 30.0))) if self.asymmetric else 1.0
+            # u = remaining^(-1/f) - 1, by way of its logarithm so that no f overflows it
+            exponent = -np.log(remaining) / f
+            log_u = float(exponent + np.log(-np.expm1(-exponent)))
+            d_log_f = float(-exponent / -np.expm1(-exponent)) if self.asymmetric else 0.0
         return log_e + log_u / b, np.array([-log_u / b**2, 1.0, d_log_f / b])
 
 

@@ -1,8 +1,7 @@
 """The parallel-line assay (Ph. Eur. 5.3, section 3.2).
 
 y = a_i + b ln(dose) + design + error. The error is that of the full treatment model, so that neither
-curvature
-nor non-parallelism widens or narrows the limits of the potency.
+curvature nor non-parallelism widens or narrows the limits of the potency.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from cartsight.evidence.quality.potency.results import (
     Rules,
     SignificanceTest,
     disagreement,
+    exponential,
     judge_similarity,
     potency_of,
 )
@@ -169,19 +169,19 @@ def parallel_line(
         potencies.append(
             potency_of(
                 name,
-                math.exp(interval.ratio),
-                math.exp(interval.lower),
-                math.exp(interval.upper),
+                exponential(interval.ratio),
+                exponential(interval.lower),
+                exponential(interval.upper),
                 interval.g,
                 assumed_potency if isinstance(assumed_potency, int | float) else assumed_potency.get(name, 1.0),
             )
         )
         if not interval.bounded:
             warnings.append(
-                f"{name}: g = {interval.g:.2f} >= 1, the slope is not distinct from zero and the limits do not exist"
+                f"{name}: g = {interval.g:.3g} >= 1, the slope is not distinct from zero and the limits do not exist"
             )
         elif interval.g > 0.1:
-            warnings.append(f"{name}: g = {interval.g:.2f} is above 0.1, the slope is poorly determined")
+            warnings.append(f"{name}: g = {interval.g:.3g} is above 0.1, the slope is poorly determined")
 
     anova = _anova_table(assay, lines, x, prep, side, y, w, s2, df, total_ss)
     by_source = {line.source: line for line in anova}

@@ -1,10 +1,8 @@
 """Quantal assays: so many of so many respond (Ph. Eur. 5.3, section 4).
 
 P(response) = C + (1 - C) F(a_i + b ln dose), with F normal (probit), logistic (logit) or complementary
-log-log
-(Gompertz), by maximum likelihood. C is the natural response (Abbott), estimated when the controls at dose
-0 respond.
-Limits of a potency are Fieller's.
+log-log (Gompertz), by maximum likelihood. C is the natural response (Abbott), estimated when the controls at
+dose 0 respond. Limits of a potency are Fieller's.
 """
 
 from __future__ import annotations
@@ -28,6 +26,7 @@ from cartsight.evidence.quality.potency.results import (
     SignificanceTest,
     Similarity,
     disagreement,
+    exponential,
     judge_similarity,
     potency_of,
 )
@@ -280,7 +279,7 @@ def quantal_potency(
         )
         name = assay.preparations[i]
         assumed = assumed_potency if isinstance(assumed_potency, int | float) else assumed_potency.get(name, 1.0)
-        ratio, lower, upper = math.exp(interval.ratio), math.exp(interval.lower), math.exp(interval.upper)
+        ratio, lower, upper = exponential(interval.ratio), exponential(interval.lower), exponential(interval.upper)
         potencies.append(potency_of(name, ratio, lower, upper, interval.g, assumed))
     anova = _deviance_table(assay, fit, prep, x, exposed, common, separate, r, n)
     by_source = {line.source: line for line in anova}
@@ -316,7 +315,7 @@ def quantal_potency(
             f"heterogeneity is significant (Pearson chi-squared / df = {factor:.2f}, p = {p_heterogeneity:.3f})"
         )
     if g >= 1:
-        warnings.append(f"g = {g:.2f} >= 1: the slope is not distinct from zero and the limits do not exist")
+        warnings.append(f"g = {g:.3g} >= 1: the slope is not distinct from zero and the limits do not exist")
     if natural:
         warnings.append(f"natural response of the controls estimated at {common.natural_response:.4f}")
     linear = by_source.get("non-linearity")
@@ -460,7 +459,7 @@ def _parameter_table(
             target = QUANTILES[model](effect / 100.0)
             # ln dose = (target - a) / b: a ratio of two estimates
             interval = fieller(target - a, slope, v[i, i], v[h, h], -v[i, h], t)
-            dose = math.exp(interval.ratio + centre)
+            dose = exponential(interval.ratio + centre)
             variance = (v[i, i] + 2 * interval.ratio * v[i, h] + interval.ratio**2 * v[h, h]) / slope**2
             se = dose * math.sqrt(float(variance))
             ed[f"{effect:g}"] = {
@@ -468,8 +467,8 @@ def _parameter_table(
                 "standard_error": se,
                 "lower": dose - t * se,
                 "upper": dose + t * se,
-                "fieller_lower": math.exp(interval.lower + centre),
-                "fieller_upper": math.exp(interval.upper + centre),
+                "fieller_lower": exponential(interval.lower + centre),
+                "fieller_upper": exponential(interval.upper + centre),
             }
         intercept_variance = v[i, i] - 2 * centre * v[i, h] + centre**2 * v[h, h]
         table.append(

@@ -11,6 +11,12 @@ from cartsight.evidence.quality.potency.linear_model import AnovaLine
 SIMILARITY_RULES = ("f-test", "equivalence", "both")
 
 
+def exponential(x: float) -> float:
+    """Return e to the x, infinity where that is too large to hold: a limit that does not exist in
+    practice."""
+    return math.inf if x > 709.0 else math.exp(x)
+
+
 @dataclass(frozen=True)
 class Rules:
     """What is decided before the data are looked at.

@@ -1,9 +1,8 @@
 """The slope-ratio assay (Ph. Eur. 5.3, section 3.3), with and without a blank.
 
 y = a + b_i dose + design + error, one intercept for all preparations; the potency ratio is b_T / b_S. The
-blank helps
-only if it lies on the lines: that is tested, and the answer without it is always given beside the answer
-with it.
+blank helps only if it lies on the lines: that is tested, and the answer without it is always given beside the
+answer with it.
 """
 
 from __future__ import annotations
