@@ -10,7 +10,7 @@ compare
     All arms on the same patients over all parameter draws.
 run_arms, run_flow, price_arm
     The stages one by one: run once, price many.
-summarise, write_report
+summarise, report_html
     The document of a comparison, and the HTML report made from it.
 load_evidence, life_table
     The literature tables and background mortality.
@@ -34,13 +34,29 @@ _HOMES = {
     "load_evidence": "cartsight.evidence.literature",
     "load_scenario": "cartsight.scenario",
     "price_arm": "cartsight.comparison.single_arm",
+    "report_html": "cartsight.reporting.html",
     "run_arms": "cartsight.comparison.single_arm",
     "run_flow": "cartsight.simulation.pathways",
     "shipped_scenarios": "cartsight.scenario",
-    "summarise": "cartsight.reporting",
-    "write_report": "cartsight.reporting",
+    "summarise": "cartsight.reporting.summary",
 }
-__all__ = ["__version__", *sorted(_HOMES)]
+__all__ = [
+    "InputError",
+    "Quantity",
+    "__version__",
+    "check_scenario",
+    "citations",
+    "compare",
+    "life_table",
+    "load_evidence",
+    "load_scenario",
+    "price_arm",
+    "report_html",
+    "run_arms",
+    "run_flow",
+    "shipped_scenarios",
+    "summarise",
+]
 
 if TYPE_CHECKING:
     from cartsight.comparison.checking import check_scenario
@@ -51,7 +67,8 @@ if TYPE_CHECKING:
     from cartsight.core.quantity import Quantity
     from cartsight.evidence.life_tables import life_table
     from cartsight.evidence.literature import load_evidence
-    from cartsight.reporting import summarise, write_report
+    from cartsight.reporting.html import report_html
+    from cartsight.reporting.summary import summarise
     from cartsight.scenario import load_scenario, shipped_scenarios
     from cartsight.simulation.pathways import run_flow
 

@@ -323,7 +323,7 @@ def summarise_sweep(plan: SweepPlan, folder: Path) -> dict[str, Any]:
 def _arms(plan: SweepPlan, values: Float, waiting: npt.NDArray[np.int64]) -> dict[str, Any]:
     arms: dict[str, Any] = {}
     for a, arm in enumerate(plan.scenario.arms):
-        metrics = {}
+        metrics: dict[str, dict[str, float | None] | None] = {}
         for m, metric in enumerate(STANDARD):
             column = values[:, a, m]
             known = column[~np.isnan(column)]

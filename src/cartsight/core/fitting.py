@@ -9,6 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
+
 from cartsight.core.distributions import (
     PERT,
     Beta,
@@ -128,10 +131,10 @@ def _beta_from_quantiles(p: tuple[float, float], x: tuple[float, float]) -> Beta
     total = max(middle * (1 - middle) / sd**2 - 1.0, 0.5)
     target = logit(list(x))
 
-    def gap(theta: object) -> object:
-        a, b = (math.exp(min(max(float(t), -12.0), 18.0)) for t in theta)  # type: ignore[attr-defined]
+    def gap(theta: npt.NDArray[np.float64], /) -> npt.NDArray[np.float64]:
+        a, b = (math.exp(min(max(float(t), -12.0), 18.0)) for t in theta)
         values = [min(max(float(betaincinv(a, b, q)), 1e-300), 1 - 1e-16) for q in p]
-        return logit(values) - target
+        return np.asarray(logit(values) - target)
 
     fit = least_squares(
         gap, [math.log(middle * total), math.log((1 - middle) * total)], xtol=1e-15, ftol=1e-15, gtol=1e-15

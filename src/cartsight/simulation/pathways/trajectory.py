@@ -100,13 +100,13 @@ class Trajectories:
     @property
     def infused(self) -> Bool:
         """Whether each patient was infused."""
-        return self.status == self.statuses.index(INFUSED) if INFUSED in self.statuses else np.zeros(len(self), bool)
+        return self.has_status(INFUSED)
 
     def has_status(self, name: str) -> Bool:
         """Whether each patient's pathway ended as `name`."""
         if name not in self.statuses:
             return np.zeros(len(self), dtype=np.bool_)
-        return self.status == self.statuses.index(name)
+        return np.asarray(self.status == self.statuses.index(name))
 
     def events(self, kind: str) -> tuple[Int, Float]:
         """Return rows and days of every event of a kind."""
