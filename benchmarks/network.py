@@ -1,0 +1,121 @@
+"""Network instances to proven optimality: seconds and gap by size, profile of arrivals and limits.
+
+Run: ``python benchmarks/network.py [--sizes 200,500,1000,2000] [--seeds 2]``. Every instance is generated here, written in
+the published format and read back by the loader; costs and lines are random, in the published order of magnitude.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+PLANT_SIZES = (4, 10, 31)
+DAYS = 90
+
+
+def arrival_days(patients: int, profile: str, rng: np.random.Generator) -> np.ndarray:
+    """Return collection days in one quarter: profile A uniform, profile B in clusters."""
+    if profile == "A":
+        return rng.integers(1, DAYS + 1, patients)
+    centres = rng.uniform(8, DAYS - 8, 5)
+    days = rng.normal(centres[rng.integers(0, centres.size, patients)], 9.0)
+    return np.clip(np.rint(days), 1, DAYS).astype(np.int64)
+
+
+def random_instance_text(
+    patients: int,
+    profile: str,
+    seed: int,
+    *,
+    plants: int = 6,
+    sites: int = 4,
+    with_variable_cost: bool = True,
+    twins: bool = True,
+    extra: str = "",
+) -> str:
+    """Return an instance file: `patients` in one quarter, twin plants as in the published instances or all different."""
+    rng = np.random.default_rng(seed)
+    days = arrival_days(patients, profile, rng)
+    at = rng.integers(1, sites + 1, patients)
+    c = [f"c{i + 1}" for i in range(sites)]
+    h = [f"h{i + 1}" for i in range(sites)]
+    m = [f"m{i + 1}" for i in range(plants)]
+    if twins:
+        lines = [PLANT_SIZES[(0, 2, 1)[i % 3]] for i in range(plants)]
+        capital = [554.0 * n for n in lines]
+        running = [5_200.0 * n for n in lines]
+    else:
+        lines = [int(n) for n in rng.choice([4, 6, 10, 15, 31], plants)]
+        capital = [round(554.0 * n * rng.uniform(0.9, 1.2), 2) for n in lines]
+        running = [round(5_200.0 * n * rng.uniform(0.9, 1.2), 2) for n in lines]
+    fast = rng.integers(600, 4000, (2, plants, sites))
+    slow = np.rint(fast * rng.uniform(0.3, 0.8, fast.shape)).astype(int)
+    out = [f"{c[i]} {m[k]} j1 {fast[0, k, i]}\n{c[i]} {m[k]} j2 {slow[0, k, i]}" for i in range(sites) for k in range(plants)]
+    back = [f"{m[k]} {h[i]} j1 {fast[1, k, i]}\n{m[k]} {h[i]} j2 {slow[1, k, i]}" for k in range(plants) for i in range(sites)]
+    rows = [f"p{i + 1} c{at[i]} {days[i]} 1" for i in range(patients)]
+    blocks = [
+        f"set c := {' '.join(c)};",
+        f"set h := {' '.join(h)};",
+        "set j := j1 j2;",
+        "set m :=\n" + "\n".join(m) + "\n;",
+        "set p := " + " ".join(f"p{i + 1}" for i in range(patients)) + ";",
+        _param("CIM", [f"{a} {b}" for a, b in zip(m, capital, strict=True)]),
+        _param("CVM", [f"{a} {b}" for a, b in zip(m, running, strict=True)]) if with_variable_cost else "# no CVM",
+        _param("FCAP", [f"{a} {b}" for a, b in zip(m, lines, strict=True)]),
+        _param("TT1", ["j1 1", "j2 2"]),
+        _param("TT3", ["j1 1", "j2 2"]),
+        _param("U1", out),
+        _param("U3", back),
+        _param("INC", rows),
+        "param FMAX := 1 ;\nparam FMIN := 0 ;\nparam TAD := 0 ;\nparam TLS := 1 ;",
+        extra,
+    ]
+    return "# random instance\n\n" + "\n\n".join(blocks) + "\n"
+
+
+def _param(name: str, rows: list[str]) -> str:
+    return f"param {name} :=\n" + "\n".join(rows) + "\n;"
+
+
+def main() -> None:
+    """Print a table of seconds and gaps."""
+    from cartsight.core.errors import InputError
+    from cartsight.planning import load_instance, replay, solve_instance
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", default="200,500,1000,2000")
+    parser.add_argument("--seeds", type=int, default=2)
+    options = parser.parse_args()
+    print(f"{'per year':>8} {'profile':>7} {'plants':>6} {'limit':>5} {'hold':>4} {'seconds':>8} {'gap':>8}  result")
+    slowest = 0.0
+    for size in (int(word) for word in options.sizes.split(",")):
+        for profile in "AB":
+            for seed in range(options.seeds):
+                for plants, twins in ((6, True), (6, False), (12, False)):
+                    text = random_instance_text(size // 4, profile, seed, plants=plants, twins=twins)
+                    with tempfile.TemporaryDirectory() as folder:
+                        path = Path(folder) / f"random{size}{profile}{seed}.dat"
+                        path.write_text(text, encoding="utf-8")
+                        instance = load_instance(path)
+                    for limit, hold in ((None, 0), (2, 0), (3, 0), (None, 3)):
+                        head = f"{size:>8} {profile:>7} {plants:>6} {limit or '-':>5} {hold:>4}"
+                        try:
+                            found = solve_instance(instance, maximum_sites=limit, hold_days=hold)
+                        except InputError:
+                            print(f"{head} {'':>8} {'':>8}  infeasible")
+                            continue
+                        same = "replayed to the cent" if replay(instance, found).matches else "REPLAY DIFFERS"
+                        slowest = max(slowest, found.seconds)
+                        print(
+                            f"{head} {found.seconds:>8.2f} {found.gap:>8.1g}  {found.objective:,.2f} with "
+                            f"{len(found.opened)} plants, {same}",
+                            flush=True,
+                        )
+    print(f"slowest: {slowest:.1f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""`cartsight plan instance`: JSON keys, tables, messages, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.network import random_instance_text
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cartsight", "plan", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "COLUMNS": "90",
+            "PYTHONPATH": ":".join(filter(None, sys.path)),
+            "PYTHONUTF8": "1",
+        },
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = tmp_path / "random.dat"
+    path.write_text(random_instance_text(40, "A", 11), encoding="utf-8")
+    return str(path)
+
+
+def test_json_keys_and_replay(file: str) -> None:
+    done = run("instance", file, "--max-sites", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    for key in ("objective", "opened_sites", "lines", "cost_per_therapy", "mean_return_days", "gap", "seconds"):
+        assert key in answer
+    assert answer["status"] == "optimal" and answer["gap"] <= 1e-9
+    assert answer["replay_matches"] is True
+    assert answer["replay_cost"] == answer["objective"]
+    assert len(answer["opened_sites"]) <= 2
+    assert answer["cost_per_therapy"] == pytest.approx(answer["objective"] / answer["patients"])
+    assert sum(answer["cost"].values()) == pytest.approx(answer["objective"])
+
+
+def test_table_and_hold(file: str) -> None:
+    done = run("instance", file, "--hold", "3")
+    assert done.returncode == 0, done.stderr
+    assert "the plan holds" in done.stdout
+    assert "gap 0" in done.stdout
+
+
+def test_infeasible_and_malformed_exit_with_two(tmp_path: Path, file: str) -> None:
+    path = tmp_path / "crowded.dat"
+    path.write_text(random_instance_text(300, "B", 11, plants=1), encoding="utf-8")
+    done = run("instance", str(path), "--json")
+    assert done.returncode == 2
+    assert "infeasible" in done.stderr and "m1" in done.stderr and "days" in done.stderr
+    assert done.stdout == ""
+    bad = tmp_path / "bad.dat"
+    bad.write_text("set c := c1 ;\nparam CIM := m1 x ;\n", encoding="utf-8")
+    done = run("instance", str(bad))
+    assert done.returncode == 2 and "bad.dat" in done.stderr and "Traceback" not in done.stderr
+    assert run("instance", file, "--max-sites", "0").returncode == 2
