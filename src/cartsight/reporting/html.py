@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
 from cartsight.reporting import formatting
 from cartsight.reporting.answer import net_benefit_at_threshold
-from cartsight.reporting.charts import costs, decision, drivers, flow_diagram, patients
 from cartsight.reporting.labels import anchor
 from cartsight.reporting.meanings import meanings
 from cartsight.reporting.palette import arm_colours, arm_dashes
@@ -33,6 +30,8 @@ def report_html(document: dict[str, Any]) -> str:
     document : dict
         From `summarise` or `summarise_point_values`, or read from a results.json.
     """
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
     environment = Environment(
         loader=PackageLoader("cartsight.reporting", "templates"),
         autoescape=select_autoescape(["html"]),
@@ -71,16 +70,25 @@ def report_html(document: dict[str, Any]) -> str:
         unit=document["analysis"]["money"],
         cost_rows=cost_rows(document),
         resource_names=RESOURCE_NAMES,
-        legends={
-            "days": patients.phase_colours(document),
-            "costs": costs.cost_colours(document),
-            "goods": costs.cost_of_goods_colours(document),
-            "tornado": {"at the low end of its interval": drivers.LOW, "at the high end": drivers.HIGH},
-        },
+        legends=_legends(document),
     )
 
 
+def _legends(document: dict[str, Any]) -> dict[str, dict[str, str]]:
+    from cartsight.reporting.charts import costs, drivers, patients
+
+    return {
+        "days": patients.phase_colours(document),
+        "costs": costs.cost_colours(document),
+        "goods": costs.cost_of_goods_colours(document),
+        "tornado": {"at the low end of its interval": drivers.LOW, "at the high end": drivers.HIGH},
+    }
+
+
 def _charts(document: dict[str, Any]) -> dict[str, Any]:
+    # Altair takes a second to import; who only wants the document should not wait for it.
+    from cartsight.reporting.charts import costs, decision, drivers, flow_diagram, patients
+
     found: dict[str, Any] = {
         "flow": {arm["name"]: flow_diagram.flow_diagram(document, arm) for arm in document["arms"]},
         "days": patients.days_chart(document),

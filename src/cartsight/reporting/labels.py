@@ -71,5 +71,5 @@ def short_label(label: str, width: int = 46) -> str:
 
 
 def anchor(text: str) -> str:
-    """Return a name that may stand in an HTML id."""
-    return "".join(c if c.isalnum() and c.isascii() else "-" for c in text)
+    """Return a name that may stand in an HTML id and in a link to it; different texts give different names."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "._-") else f"~{ord(c):x}" for c in text)

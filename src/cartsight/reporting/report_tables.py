@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from html import escape as escaped
 from typing import Any
 
 from cartsight.core.units import DAYS_PER_YEAR
-from cartsight.reporting.charts.style import escaped
 from cartsight.reporting.formatting import general, is_money, money_words, show
 from cartsight.reporting.labels import anchor
 from cartsight.reporting.palette import BAD, GOOD, INK, LINE

@@ -80,7 +80,9 @@ def svg(chart: alt.TopLevelMixin, name: str, description: str) -> str:
 def embedded(text: str, name: str, description: str) -> str:
     """Return an SVG file's text ready to stand in a page."""
     text = text.strip()
-    text = _ID.sub(lambda m: f"{m.group(1)}{name}-{m.group(2)}", text)
+    # The counter in these ids runs on from chart to chart, so the same chart would differ from one run to the next.
+    places: dict[str, int] = {}
+    text = _ID.sub(lambda m: f"{m.group(1)}{name}-{places.setdefault(m.group(2), len(places))}", text)
     text = text.replace(_MEASURED_FONT, FONT.replace("'", "&apos;"))
     found = _SIZE.match(text)
     if found is not None:
