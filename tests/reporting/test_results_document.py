@@ -23,7 +23,7 @@ KEYS = {
 }  # fmt: skip
 ARM_KEYS = {
     "name", "label", "modality", "description", "evidence_note", "price", "metrics", "patients", "statuses", "flow",
-    "days_spent", "curves", "deaths", "cost_categories", "cost_of_goods", "plant", "resources",
+    "days_spent", "curves", "deaths", "cost_categories", "cost_of_goods", "qalys_by_state", "plant", "resources",
 }  # fmt: skip
 DECISION_KEYS = {
     "threshold", "reference_arm", "frontier", "differences", "net_benefit", "probability_best", "ranks", "acceptability",
@@ -85,6 +85,8 @@ def test_categories_add_up_to_the_totals(document: dict[str, Any]) -> None:
     for arm in document["arms"]:
         total = sum(row["discounted"] for row in arm["cost_categories"])
         assert math.isclose(total, arm["metrics"]["cost_per_referred"]["base"], rel_tol=1e-9)
+        qalys = sum(row["discounted"] for row in arm["qalys_by_state"])
+        assert math.isclose(qalys, arm["metrics"]["qalys_per_referred"]["base"], rel_tol=1e-9)
         goods = arm["cost_of_goods"]
         if goods is not None:
             assert math.isclose(sum(row["total"] for row in goods["categories"]), goods["total"], rel_tol=1e-9)

@@ -79,6 +79,7 @@ def test_other_forms() -> None:
     assert f.interval(0.2, 0.31, "probability") == "20% to 31%"
     assert f.interval(NAN, 0.31, "probability") == ""
     assert f.money_words("usd_2024") == "2024 US dollars"
+    assert f.money_words("eur_2022/month") == "2022 euros per month"
     assert f.list_of(["a", "b", "c"]) == "a, b and c"
     assert f.list_of([]) == ""
     assert f.general(0.00001234) == "1.23e−05"

@@ -12,6 +12,7 @@ from cartsight.comparison.metrics import STANDARD
 from cartsight.comparison.results import Estimate
 from cartsight.comparison.single_arm import ArmRun
 from cartsight.outcomes import CAUSES_OF_DEATH, Curve, access_metrics, cumulative_incidence, overall_survival
+from cartsight.outcomes.qaly_breakdown import STATES, qalys_by_state
 from cartsight.reporting.pathway_flow import days_spent, endings, stages
 from cartsight.scenario.arms import as_product
 
@@ -39,6 +40,7 @@ def arm_document(run: ArmRun, estimates: dict[str, Estimate] | None) -> dict[str
         "curves": _curves(run),
         "deaths": _deaths(run),
         "cost_categories": _costs(run),
+        "qalys_by_state": _qalys(run),
         "cost_of_goods": _goods(run),
         "plant": _plant(run),
         "resources": _resources(run),
@@ -139,6 +141,20 @@ def _costs(run: ArmRun) -> list[dict[str, Any]]:
         {"category": name, "discounted": discounted[name], "undiscounted": undiscounted[name]}
         for name in run.costs.categories
         if undiscounted[name] != 0.0
+    ]
+
+
+def _qalys(run: ArmRun) -> list[dict[str, Any]]:
+    age = run.trajectories.patients.age
+    discounted = qalys_by_state(run.outcomes, run.scenario, age)
+    undiscounted = qalys_by_state(run.outcomes, run.scenario, age, discount_rate=0.0)
+    return [
+        {
+            "state": state,
+            "discounted": float(discounted[state].mean()),
+            "undiscounted": float(undiscounted[state].mean()),
+        }
+        for state in STATES
     ]
 
 

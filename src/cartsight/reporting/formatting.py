@@ -120,7 +120,8 @@ def money_words(unit: str) -> str:
     """Return a unit of money in words, for example ``2024 US dollars``."""
     head, _, year = unit.partition("_")
     names = {"usd": "US dollars", "eur": "euros", "gbp": "pounds sterling"}
-    return f"{year[:4]} {names.get(head, head.upper())}"
+    per = year[4:].replace("/", " per ").replace("_", " ")
+    return f"{year[:4]} {names.get(head, head.upper())}{per}"
 
 
 def significant(value: float, digits: int) -> float:

@@ -19,7 +19,12 @@ from cartsight.reporting.report_tables import (
 )
 from cartsight.reporting.terminal import validation_line
 
-RESOURCE_NAMES = {"line": "production line", "quality control": "release-testing place"}
+RESOURCE_NAMES = {
+    "line": "production line",
+    "quality control": "release-testing place",
+    "operators": "operator team",
+    "quality assurance": "batch-record review",
+}
 
 
 def report_html(document: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ _ALWAYS = (
 _BY_MODALITY = {
     "autologous": (
         "Autologous: cell quality counts as in or out of specification; the spread of potency among released batches does not change the outcome.",
-        "Autologous: vector supply, operators by shift and equipment failure are not resources of their own; lines and release-testing places stand for them.",
+        "Autologous: vector supply and equipment failure are not simulated; operators and batch-record review limit a plant only where the scenario states how many there are.",
     ),
     "allogeneic": (
         "Allogeneic: HLA matching, donor-specific antibodies and rejection are not events; their effect is only in the cited response and relapse.",
