@@ -298,13 +298,10 @@ def _heterogeneity(study: Study) -> Filled:
 
 
 def _distribution(study: Study) -> Filled:
-    text = (
-        "`cartsight hta equity` reports health gains by region, age and sex, and the equally distributed equivalent at stated "
-        "aversion to inequality."
-    )
     return (
-        text,
-        "Report it, or say that no distributional effects were characterised; social groups are not in the scenario.",
+        "",
+        "Report how effects fall on different people, or that this was not characterised. `cartsight hta equity` gives gains "
+        "by region, age and sex with the equally distributed equivalent; social groups are not in the scenario.",
     )
 
 

@@ -28,6 +28,13 @@ WIDEST_COLUMN = 60
 QALY_TOLERANCE = 1e-9
 DRAW_TABLES: tuple[tuple[str, str], ...] = (("draws", "Draws"), ("draw_results", "Draw results"))
 
+_QALY_METRICS = (
+    "qalys_per_referred",
+    "qalys_undiscounted_per_referred",
+    "life_years_per_referred",
+    "life_years_discounted_per_referred",
+)
+
 Cell = str | float | int | bool | None
 
 
@@ -296,11 +303,11 @@ def _qalys(run_folder: Path, document: Mapping[str, Any]) -> Sheet:
     for arm in document["arms"]:
         for state, (discounted, plain) in states.get(arm["name"], {}).items():
             rows.append([arm["label"], state, discounted, plain])
-        for name, text in (("qalys_per_referred", "total"), ("life_years_per_referred", "life-years, undiscounted")):
-            base = arm["metrics"][name]["base"]
-            plain = arm["metrics"]["qalys_undiscounted_per_referred"]["base"] if text == "total" else base
-            discounted_value = base if text == "total" else arm["metrics"]["life_years_discounted_per_referred"]["base"]
-            rows.append([arm["label"], "life-years" if text != "total" else "total", discounted_value, plain])
+        base = {name: arm["metrics"][name]["base"] for name in _QALY_METRICS}
+        rows.append([arm["label"], "total", base["qalys_per_referred"], base["qalys_undiscounted_per_referred"]])
+        rows.append(
+            [arm["label"], "life-years", base["life_years_discounted_per_referred"], base["life_years_per_referred"]]
+        )
     return _sheet("QALYs", header, rows)
 
 
@@ -345,64 +352,75 @@ def qaly_states(run_folder: Path, document: Mapping[str, Any]) -> dict[str, dict
 
 
 def _decision(document: Mapping[str, Any]) -> list[Sheet]:
-    decision, sheets = document["decision"], []
+    decision = document["decision"]
     labels = {arm["name"]: arm["label"] for arm in document["arms"]}
+    sheets = []
     if decision["frontier"]:
-        keys = (
-            "cost",
-            "effect",
-            "status",
-            "incremental_cost",
-            "incremental_effect",
-            "icer",
-            "compared_with",
-            "dominated_by",
-        )
-        rows = (
-            [labels.get(row["strategy"], row["strategy"]), *(row.get(key) for key in keys)]
-            for row in decision["frontier"]
-        )
-        header = (
-            "Arm",
-            "Cost",
-            "QALYs",
-            "Status",
-            "Incremental cost",
-            "Incremental QALYs",
-            "ICER",
-            "Compared with",
-            "Dominated by",
-        )
-        sheets.append(_sheet("Frontier", header, rows))
+        sheets.append(_frontier(decision["frontier"], labels))
     if decision["differences"]:
-        keys = ("mean", "low", "high", "standard_error", "probability_positive")
-        rows = (
-            [labels.get(arm, arm), name, *(part[key] for key in keys)]
-            for arm, parts in decision["differences"].items()
-            for name, part in parts.items()
-        )
-        header = (
-            "Arm against reference",
-            "Difference",
-            "Mean",
-            "Low 95 %",
-            "High 95 %",
-            "Monte Carlo error",
-            "Probability above zero",
-        )
-        sheets.append(_sheet("Differences", header, rows))
+        sheets.append(_differences(decision["differences"], labels))
     if decision["acceptability"]:
         sheets.append(_acceptability(decision, labels))
     if decision["evppi"]:
-        keys = ("name", "label", "value", "standard_error", "regression_bias", "parameters")
-        rows = ([row.get(key) for key in keys] for part in ("groups", "parameters") for row in decision["evppi"][part])
-        header = ("Parameter or group", "Label", "EVPPI per patient", "Standard error", "Regression bias", "Parameters")
-        sheets.append(_sheet("EVPPI", header, rows))
+        sheets.append(_partial_information(decision["evppi"]))
     if decision["one_way"]:
         table = decision["one_way"]["rows"]
-        keys = tuple(table[0]) if table else ("parameter",)
+        keys = list(table[0]) if table else ["parameter"]
         sheets.append(_sheet("One-way", keys, ([row.get(key) for key in keys] for row in table)))
     return sheets
+
+
+def _frontier(table: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> Sheet:
+    keys = (
+        "cost",
+        "effect",
+        "status",
+        "incremental_cost",
+        "incremental_effect",
+        "icer",
+        "compared_with",
+        "dominated_by",
+    )
+    header = (
+        "Arm",
+        "Cost",
+        "QALYs",
+        "Status",
+        "Incremental cost",
+        "Incremental QALYs",
+        "ICER",
+        "Compared with",
+        "Dominated by",
+    )
+    rows = ([labels.get(row["strategy"], row["strategy"]), *(row.get(key) for key in keys)] for row in table)
+    return _sheet("Frontier", header, rows)
+
+
+def _differences(table: Mapping[str, Any], labels: Mapping[str, str]) -> Sheet:
+    keys = ("mean", "low", "high", "standard_error", "probability_positive")
+    header = (
+        "Arm against reference",
+        "Difference",
+        "Mean",
+        "Low 95 %",
+        "High 95 %",
+        "Monte Carlo error",
+        "Probability above zero",
+    )
+    rows = (
+        [labels.get(arm, arm), name, *(part[key] for key in keys)]
+        for arm, parts in table.items()
+        for name, part in parts.items()
+    )
+    return _sheet("Differences", header, rows)
+
+
+def _partial_information(table: Mapping[str, Any]) -> Sheet:
+    keys = ("name", "label", "value", "standard_error", "regression_bias", "parameters")
+    header = ("Parameter or group", "Label", "EVPPI per patient", "Standard error", "Regression bias", "Parameters")
+    return _sheet(
+        "EVPPI", header, ([row.get(key) for key in keys] for part in ("groups", "parameters") for row in table[part])
+    )
 
 
 def _acceptability(decision: Mapping[str, Any], labels: Mapping[str, str]) -> Sheet:
