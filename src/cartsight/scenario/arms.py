@@ -16,6 +16,12 @@ from cartsight.scenario.numbers import (
     HazardRatio,
     LogOdds,
     Money,
+    MoneyPerBatch,
+    MoneyPerDose,
+    MoneyPerLot,
+    MoneyPerMonth,
+    MoneyPerShipment,
+    MoneyPerYear,
     OddsRatio,
     Probability,
     Rate,
@@ -74,7 +80,7 @@ class Aplasia(Frozen):
 
     probability: Probability
     lasts: Duration
-    immunoglobulin_cost_per_month: Money
+    immunoglobulin_cost_per_month: MoneyPerMonth
 
 
 class Toxicity(Frozen):
@@ -89,10 +95,10 @@ class LongTerm(Frozen):
 
     utility_remission: Utility
     utility_relapsed: Utility
-    follow_up_cost_first_year: Money
-    follow_up_cost_per_year_later: Money
+    follow_up_cost_first_year: MoneyPerYear
+    follow_up_cost_per_year_later: MoneyPerYear
     relapse_care_cost_at_start: Money
-    relapse_care_cost_per_month: Money
+    relapse_care_cost_per_month: MoneyPerMonth
     end_of_life_cost: Money
 
 
@@ -162,16 +168,16 @@ class Site(Frozen):
 class PlantCosts(Frozen):
     """Cost of goods: what a plant spends, whether it is busy or idle, and what a batch adds."""
 
-    site_per_year: Money = Field(description="Facility and general overhead of one site.")
-    line_per_year: Money = Field(description="Capital and standing cost of one line.")
-    quality_overhead_per_site_year: Money = Field(
+    site_per_year: MoneyPerYear = Field(description="Facility and general overhead of one site.")
+    line_per_year: MoneyPerYear = Field(description="Capital and standing cost of one line.")
+    quality_overhead_per_site_year: MoneyPerYear = Field(
         description="Quality unit, licence and validation of one licensed site."
     )
-    materials_per_batch: Money
-    vector_per_batch: Money
-    labour_per_batch: Money
-    quality_control_per_batch: Money
-    shipping_per_shipment: Money
+    materials_per_batch: MoneyPerBatch
+    vector_per_batch: MoneyPerBatch
+    labour_per_batch: MoneyPerBatch
+    quality_control_per_batch: MoneyPerBatch
+    shipping_per_shipment: MoneyPerShipment
 
 
 class Collection(Frozen):
@@ -259,16 +265,16 @@ class LotProcess(Frozen):
 class LotCosts(Frozen):
     """Cost of goods of a product made in lots."""
 
-    site_per_year: Money
-    line_per_year: Money
-    quality_overhead_per_site_year: Money
-    materials_per_lot: Money
-    vector_per_lot: Money
-    labour_per_lot: Money
-    quality_control_per_lot: Money
-    fill_and_storage_per_dose: Money
-    shipping_per_shipment: Money
-    donor_per_lot: Money | None = None
+    site_per_year: MoneyPerYear
+    line_per_year: MoneyPerYear
+    quality_overhead_per_site_year: MoneyPerYear
+    materials_per_lot: MoneyPerLot
+    vector_per_lot: MoneyPerLot
+    labour_per_lot: MoneyPerLot
+    quality_control_per_lot: MoneyPerLot
+    fill_and_storage_per_dose: MoneyPerDose
+    shipping_per_shipment: MoneyPerShipment
+    donor_per_lot: MoneyPerLot | None = None
 
 
 class AllogeneicArm(Arm):

@@ -14,6 +14,7 @@ scenario.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
@@ -21,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from cartsight.core.distributions import Distribution
 from cartsight.core.errors import InputError
 from cartsight.core.quantity import Provenance, Quantity, Uncertainty
-from cartsight.core.units import unit
+from cartsight.core.units import DAYS_PER_MONTH, DAYS_PER_YEAR, conversion_factor, unit
 
 if TYPE_CHECKING:
     from cartsight.evidence.literature import EvidenceRow
@@ -146,8 +147,6 @@ class Number(Frozen):
         return float(row.value)
 
     def _factor(self, own_unit: str, row: EvidenceRow | None) -> tuple[float, str]:
-        from cartsight.core.units import conversion_factor
-
         if row is not None and self.value is None and self.unit is not None:
             return conversion_factor(row.unit, self.target_unit), self.target_unit
         return conversion_factor(own_unit, self.target_unit), self.target_unit
@@ -278,6 +277,8 @@ class AnyNumber(Number):
     """A number in whatever unit it is stated in; used for published figures that results are compared with."""
 
     def _factor(self, own_unit: str, row: EvidenceRow | None) -> tuple[float, str]:
+        if row is not None and self.value is None and row.unit != own_unit:
+            return conversion_factor(row.unit, own_unit), own_unit
         return 1.0, own_unit
 
 
@@ -353,16 +354,39 @@ class Years(Number):
 
 
 class Money(Number):
-    """An amount of money. Converted to the analysis's currency and price year when the scenario is loaded."""
+    """An amount of money. Converted to the analysis's currency and price year when the scenario is loaded.
+
+    A unit may say what the amount is paid for. It must agree with the field: an amount per year in a field that is
+    charged per month is converted, an amount per lot in a field that is charged per batch is refused.
+    """
 
     minimum = 0.0
     target_unit = "money"
+    denominators: ClassVar[Mapping[str, float]] = {"patient": 1.0, "person": 1.0, "therapy": 1.0, "visit": 1.0}
 
     def _factor(self, own_unit: str, row: EvidenceRow | None) -> tuple[float, str]:
-        money = unit(own_unit)
+        # Without a value the amount is the row's, and so are its currency and price year.
+        stated = row.unit if row is not None and self.value is None else own_unit
+        money = unit(stated)
         if not money.is_money:
-            raise InputError("an amount of money is expected here", found=own_unit, allowed="for example usd_2024")
-        return 1.0, f"{money.currency}_{money.price_year}"
+            raise InputError("an amount of money is expected here", found=stated, allowed="for example usd_2024")
+        if stated != own_unit and (money.currency, money.price_year) != (
+            unit(own_unit).currency,
+            unit(own_unit).price_year,
+        ):
+            raise InputError(
+                "the row states its own currency and price year, which are converted; leave the unit out, or state a value",
+                found=own_unit,
+                allowed=stated,
+            )
+        if money.per is not None and money.per not in self.denominators:
+            raise InputError(
+                f"an amount per {money.per} does not fit this field",
+                found=stated,
+                allowed=", ".join(f"{money.currency}_{money.price_year}/{per}" for per in self.denominators),
+            )
+        factor = 1.0 if money.per is None else self.denominators[money.per]
+        return factor, f"{money.currency}_{money.price_year}"
 
     def in_unit(self, target: str) -> Self:
         """Return the amount in `target` (for example ``usd_2024``), through the cited index tables."""
@@ -373,6 +397,56 @@ class Money(Number):
         moved = self.model_copy()
         moved._quantity = self._quantity.scaled(convert(1.0, self._quantity.unit, target), target)
         return moved
+
+
+class MoneyPerYear(Money):
+    """Money per year."""
+
+    denominators = {
+        "year": 1.0,
+        "site_year": 1.0,
+        "patient_year": 1.0,
+        "month": 12.0,
+        "week": DAYS_PER_YEAR / 7.0,
+        "day": DAYS_PER_YEAR,
+        "line_day": DAYS_PER_YEAR,
+    }
+
+
+class MoneyPerMonth(Money):
+    """Money per month."""
+
+    denominators = {
+        "month": 1.0,
+        "year": 1.0 / 12.0,
+        "patient_year": 1.0 / 12.0,
+        "week": DAYS_PER_MONTH / 7.0,
+        "day": DAYS_PER_MONTH,
+    }
+
+
+class MoneyPerBatch(Money):
+    """Money per batch for one patient."""
+
+    denominators = {"batch": 1.0, "therapy": 1.0, "patient": 1.0, "dose": 1.0}
+
+
+class MoneyPerLot(Money):
+    """Money per lot of many doses."""
+
+    denominators = {"lot": 1.0, "batch": 1.0}
+
+
+class MoneyPerDose(Money):
+    """Money per dose."""
+
+    denominators = {"dose": 1.0, "vial": 1.0}
+
+
+class MoneyPerShipment(Money):
+    """Money per shipment."""
+
+    denominators = {"shipment": 1.0}
 
 
 LawName = Literal["constant", "exponential", "lognormal", "gamma", "weibull", "normal", "uniform", "triangular", "pert"]
@@ -433,6 +507,22 @@ class Variable(Number):
         error = math.sqrt(math.pi / 2.0) * sigma / math.sqrt(row.sample_size)
         return Uncertainty(LogNormal(math.log(value), error), f"standard error of a median of {row.sample_size:g}")
 
+    def _ends_of_row(self, row: EvidenceRow | None, interval: str) -> tuple[float, float] | None:
+        """Return low and high of a row that states this kind of interval, in the field's own unit."""
+        if row is None or row.interval != interval:
+            return None
+        factor = conversion_factor(row.unit, self.target_unit)
+        return float(row.low or 0.0) * factor, float(row.high or 0.0) * factor
+
+    def _ends(
+        self, stated: tuple[float, float] | None, row: EvidenceRow | None, interval: str
+    ) -> tuple[float, float] | None:
+        """Return the stated ends, else the row's, in the field's own unit."""
+        if stated is None:
+            return self._ends_of_row(row, interval)
+        factor = conversion_factor(self.unit or (row.unit if row is not None else self.target_unit), self.target_unit)
+        return stated[0] * factor, stated[1] * factor
+
     def _law_at_one(self) -> Distribution:
         from cartsight.core.distributions import Constant, Exponential
         from cartsight.core.fitting import from_mean_sd, from_median_iqr, from_range
@@ -443,15 +533,11 @@ class Variable(Number):
         if self.law == "exponential":
             return Exponential(1.0 if self.centre == "mean" else 1.0 / math.log(2.0))
         row = self._row()
-        own_unit = self.unit or (row.unit if row is not None else self.target_unit)
-        factor = Number._factor(self, own_unit, row)[0]
         if self.law in ("uniform", "triangular", "pert"):
-            pair = self.bounds
-            if pair is None and row is not None and row.interval == "range":
-                pair = (float(row.low or 0.0), float(row.high or 0.0))
+            pair = self._ends(self.bounds, row, "range")
             if pair is None:
                 raise InputError(f"law {self.law} needs bounds = [smallest, largest]")
-            low, high = pair[0] * factor / centre, pair[1] * factor / centre
+            low, high = pair[0] / centre, pair[1] / centre
             return from_range(self.law, min(max(1.0, low), high), low, high)
         if self.cv is not None:
             law = from_mean_sd(self.law, 1.0, self.cv)
@@ -460,14 +546,12 @@ class Variable(Number):
 
                 return scaled(law, 1.0 / law.median)
             return law
-        quartiles = self.quartiles
-        if quartiles is None and row is not None and row.interval == "interquartile_range":
-            quartiles = (float(row.low or 0.0), float(row.high or 0.0))
+        quartiles = self._ends(self.quartiles, row, "interquartile_range")
         if quartiles is None:
             raise InputError(
                 f"law {self.law} needs its spread between entities", allowed="cv, quartiles, or a row with quartiles"
             )
-        return from_median_iqr(self.law, 1.0, quartiles[0] * factor / centre, quartiles[1] * factor / centre)
+        return from_median_iqr(self.law, 1.0, quartiles[0] / centre, quartiles[1] / centre)
 
 
 class VariableDuration(Variable):

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from cartsight.scenario.numbers import Frozen, HazardRatio, Money, Probability, VariableDuration
+from cartsight.scenario.numbers import Frozen, HazardRatio, Money, MoneyPerMonth, Probability, VariableDuration
 
 Modality = Literal["autologous", "allogeneic", "in_vivo", "other_care"]
 
@@ -26,7 +26,7 @@ class Bridging(Frozen):
 
     share: Probability
     hazard_ratio_of_worsening: HazardRatio
-    cost_per_month: Money
+    cost_per_month: MoneyPerMonth
 
 
 class Bed(Frozen):

@@ -6,7 +6,18 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from cartsight.scenario.numbers import Frozen, LogOdds, Money, Number, Probability, Rate, Ratio, Utility, VariableYears
+from cartsight.scenario.numbers import (
+    Frozen,
+    LogOdds,
+    Money,
+    MoneyPerMonth,
+    Number,
+    Probability,
+    Rate,
+    Ratio,
+    Utility,
+    VariableYears,
+)
 from cartsight.scenario.survival import SurvivalLaw
 
 
@@ -46,7 +57,7 @@ class OtherCare(Frozen):
     label: str
     survival: SurvivalLaw = Field(description="Survival from the day other care starts, all causes.")
     utility: Utility
-    cost_per_month: Money
+    cost_per_month: MoneyPerMonth
     cost_at_start: Money | None = None
 
 
@@ -85,7 +96,7 @@ class Population(Frozen):
     other_care: OtherCare
     utility_by_age: UtilityByAge
     waiting_utility: Utility
-    waiting_cost_per_month: Money
+    waiting_cost_per_month: MoneyPerMonth
 
     @model_validator(mode="after")
     def _states(self) -> Self:
