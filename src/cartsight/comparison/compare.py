@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from cartsight.comparison.patient_noise import without_patient_noise
 from cartsight.comparison.results import Comparison, DrawTable, Estimate
 from cartsight.comparison.sensitivity import OneWaySensitivity
 from cartsight.comparison.single_arm import ArmRun, run_arms
-from cartsight.comparison.spread import paired_difference, shrink_draw_means, split_variance_of_means
+from cartsight.comparison.spread import PairedDifference, paired_difference, shrink_draw_means, split_variance_of_means
 from cartsight.comparison.uncertainty_runs import run_uncertainty
 from cartsight.comparison.validation import run_validation
 from cartsight.comparison.value_of_information import (
@@ -38,6 +39,7 @@ from cartsight.comparison.value_of_information import (
 from cartsight.core.errors import InputError
 from cartsight.economics.frontier import cost_effectiveness_frontier
 from cartsight.economics.net_benefit import summarise_net_benefit
+from cartsight.economics.pricing import price_patients
 from cartsight.economics.threshold_price import price_at_threshold
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import as_product
@@ -109,7 +111,7 @@ def compare(
 
     clock = time.perf_counter()
     cost, effect = clean_draws(runs.table)
-    economics = decision_analysis(scenario, cost, effect, base, parameters)
+    economics = decision_analysis(scenario, cost, effect, base, parameters, runs.table)
     estimates = summarise_metrics(runs.table, base)
     seconds["decision analysis"] = time.perf_counter() - clock
 
@@ -198,9 +200,27 @@ def summarise_metrics(table: DrawTable, base: dict[str, ArmRun]) -> dict[str, di
 
 
 def decision_analysis(
-    scenario: Scenario, cost: Float, effect: Float, base: dict[str, ArmRun], parameters: ParameterDraws
+    scenario: Scenario,
+    cost: Float,
+    effect: Float,
+    base: dict[str, ArmRun],
+    parameters: ParameterDraws,
+    table: DrawTable | None = None,
 ) -> dict[str, Any]:
-    """Return frontier, net benefit, acceptability, losses, value of information, paired differences, threshold prices."""
+    """Return frontier, net benefit, acceptability, losses, value of information, paired differences, threshold prices.
+
+    Parameters
+    ----------
+    scenario, base, parameters
+        The scenario, its runs at the point values and its parameter draws.
+    cost, effect : array, shape (draws, arms)
+        Draw means with patient noise taken out: what is decided on.
+    table : DrawTable, optional
+        The draw means as they came out. Monte Carlo errors rest on them, because the noise that was taken out of the
+        spread is still in the mean; and so does partial information, because a regression averages noise out by itself
+        and would lose a part of the signal in draws that were pulled together. Without it, the cleaned draws serve.
+    """
+    raw_cost, raw_effect = (cost, effect) if table is None else (table.cost, table.effect)
     arms = list(scenario.arms)
     threshold = scenario.analysis.decision_threshold
     reference = arms.index(scenario.reference_arm)
@@ -221,13 +241,12 @@ def decision_analysis(
     results["expected_loss"] = expected_loss_curves(cost, effect, grid)
     results["ranks"] = rank_probabilities(threshold * effect - cost)
     results["evpi"] = expected_value_of_perfect_information(cost, effect, grid)
+    benefit, raw_benefit = threshold * effect - cost, threshold * raw_effect - raw_cost
     results["differences"] = {
         arm: {
-            "cost": paired_difference(cost[:, a], cost[:, reference]),
-            "effect": paired_difference(effect[:, a], effect[:, reference]),
-            "net_benefit": paired_difference(
-                threshold * effect[:, a] - cost[:, a], threshold * effect[:, reference] - cost[:, reference]
-            ),
+            "cost": _difference(cost, raw_cost, a, reference),
+            "effect": _difference(effect, raw_effect, a, reference),
+            "net_benefit": _difference(benefit, raw_benefit, a, reference),
         }
         for a, arm in enumerate(arms)
         if a != reference
@@ -235,16 +254,32 @@ def decision_analysis(
     if len(parameters) >= FEWEST_DRAWS_FOR_PARTIAL_INFORMATION and parameters.paths:
         columns = {path: parameters.values[:, i] for i, path in enumerate(parameters.paths)}
         influence = _influence(scenario, cost, effect, parameters)
-        results["evppi"] = partial_information_by_parameter(
-            cost,
-            effect,
+        partial = partial_information_by_parameter(
+            raw_cost,
+            raw_effect,
             columns,
             threshold,
             groups=parameter_groups(influence, most_parameters(len(parameters))),
             seed=scenario.analysis.seed,
         )
+        limit = expected_value_of_perfect_information(cost, effect, threshold).value
+        results["evppi"] = {name: replace(item, value=np.minimum(item.value, limit)) for name, item in partial.items()}
     results["threshold_prices"] = _threshold_prices(scenario, cost, effect, base, reference)
     return results
+
+
+def _difference(clean: Float, raw: Float, arm: int, reference: int) -> PairedDifference:
+    """Return one arm minus the reference: the interval of the cleaned draws, the Monte Carlo error of the raw ones."""
+    decided = paired_difference(clean[:, arm], clean[:, reference])
+    simulated = paired_difference(raw[:, arm], raw[:, reference])
+    return replace(
+        decided,
+        standard_error=simulated.standard_error,
+        error_low=simulated.error_low,
+        error_high=simulated.error_high,
+        correlation=simulated.correlation,
+        variance_ratio=simulated.variance_ratio,
+    )
 
 
 def parameter_groups(influence: dict[str, float], most: int) -> dict[str, list[str]]:
@@ -273,7 +308,8 @@ def _threshold_prices(
 ) -> dict[str, dict[str, Any]]:
     """Return the price at which each arm equals the reference at each willingness to pay (point values).
 
-    Times the price is paid per referred patient (discounted) = product cost over price. Only where price is charged.
+    Times the price is paid per referred patient (discounted), retreatment included = what the cost falls by at a price of
+    zero, over the price. Only where price is charged.
     """
     if scenario.analysis.perspective != "payer":
         return {}
@@ -285,7 +321,10 @@ def _threshold_prices(
         if arm is None or name == names[reference] or arm.price.per_patient.x <= 0:
             continue
         price = arm.price.per_patient.x
-        paid = float(base[name].costs.of("product").mean()) / price
+        run = base[name]
+        free = scenario.with_values({f"arms.{name}.price.per_patient": 0.0})
+        without = price_patients(run.trajectories, run.outcomes, free, name)
+        paid = float(run.cost.mean() - without.total_discounted.mean()) / price
         if paid <= 0:
             continue
         grid = np.array(scenario.analysis.willingness_to_pay)

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from cartsight.comparison.metrics import metric
 from cartsight.comparison.single_arm import ArmRun, run_arms
-from cartsight.core.units import conversion_factor
+from cartsight.core.errors import InputError
+from cartsight.core.money import convert
+from cartsight.core.units import conversion_factor, unit
 from cartsight.scenario import Scenario
 from cartsight.scenario.analysis import ValidationTarget
 
@@ -57,11 +59,20 @@ def run_validation(scenario: Scenario, seed: int) -> tuple[ValidationResult, ...
     return tuple(results)
 
 
+def _to_unit_of_metric(published: str, metric_unit: str, money: str) -> float:
+    """Return the factor from the published unit to the metric's; money passes through the price index tables."""
+    if metric_unit != "money":
+        return 1.0 if published == metric_unit else conversion_factor(published, metric_unit)
+    stated = unit(published)
+    if not stated.is_money:
+        raise InputError("this metric is an amount of money", found=published, allowed=f"for example {money}")
+    return convert(1.0, f"{stated.currency}_{stated.price_year}", money)
+
+
 def _judge(key: str, target: ValidationTarget, arm: str, run: ArmRun) -> ValidationResult:
     what = metric(target.metric)
     quantity = target.published.quantity
-    # Ratios of money or counts have no conversion to do; all others are compared in the metric's own unit.
-    factor = 1.0 if what.unit in ("money", quantity.unit) else conversion_factor(quantity.unit, what.unit)
+    factor = _to_unit_of_metric(quantity.unit, what.unit, run.scenario.analysis.money)
     published = quantity.value * factor
     model = what.value(run)
     if target.tolerance is not None:
