@@ -389,10 +389,11 @@ def _from_stock(model: FlowModel, scenario: Scenario, arm: AllogeneicArm | InViv
     ]
     if isinstance(arm, AllogeneicArm):
         return [*order, s.End(t.INFUSED)]
-    return [*order, *_later_doses(arm), *_expression(arm)]
+    return [*order, s.Label("first dose given"), *_later_doses(arm), *_expression(arm)]
 
 
 def _later_doses(arm: InVivoArm) -> list[s.Step]:
+    """The further doses of a course, whether it is the first course or a later one."""
     steps: list[s.Step] = []
     for number in range(2, arm.doses_per_course + 1):
         assert arm.dose_interval is not None
@@ -408,7 +409,6 @@ def _expression(arm: InVivoArm) -> list[s.Step]:
     redosing = arm.redosing
     no_immunity = math.exp(-redosing.immunity.x * redosing.interval.x)
     return [
-        s.Label("course given"),
         s.Chance("expression", arm.expression.x, otherwise="no expression"),
         s.Set("expressed", 1.0),
         s.Jump("courses complete"),
@@ -419,9 +419,10 @@ def _expression(arm: InVivoArm) -> list[s.Step]:
         s.Chance("no immunity against the vector", no_immunity, otherwise="courses complete"),
         s.Take("doses", arm.doses_per_course, copy={"effect": "lot_effect"}, lot_into="lot"),
         s.Mark(t.DOSE_TAKEN, log=True),
+        s.Mark(t.SHIPMENT, log=True),
         s.Mark(t.REDOSING_VISIT, log=True),
         s.Add("courses", 1.0),
-        s.Jump("course given"),
+        s.Jump("first dose given"),
         s.Label("courses complete"),
         s.End(t.INFUSED),
     ]
