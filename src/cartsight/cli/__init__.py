@@ -56,3 +56,6 @@ app.add_typer(quality.app, name="quality")
 from cartsight.cli import planning
 
 app.add_typer(planning.app, name="plan")
+from cartsight.cli import hta
+
+app.add_typer(hta.app, name="hta")

@@ -34,8 +34,8 @@ Float = npt.NDArray[np.float64]
 SHARED_FRACTION = 0.5
 YEARLY_CAP_USD = 150_000.0
 UNVERIFIED = (
-    "The fraction of one half and the cap of 150 000 US dollars a year are from memory: no text that states them was "
-    "read (only ICER's press release of 12 November 2019, which announces two scenarios of shared savings)."
+    "The fraction of one half and the cap of 150 000 US dollars a year are not confirmed: no text that states them was read, "
+    "only ICER's press release of 12 November 2019, which announces two scenarios of shared savings."
 )
 
 
