@@ -44,6 +44,9 @@ sweep_command.register(app)
 from cartsight.cli import economics
 
 app.add_typer(economics.app, name="economics")
+from cartsight.cli import contracts
+
+contracts.register(economics.app)
 from cartsight.cli import survival
 
 app.add_typer(survival.app, name="survival")
