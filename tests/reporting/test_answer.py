@@ -82,3 +82,20 @@ def test_no_price_is_named_where_none_is_charged(document: dict[str, Any]) -> No
     changed["analysis"]["perspective"] = "health_system_at_cost"
     assert price_that_turns(changed, document["answer"]["best_arm"]) is None
     assert "makes products at cost" in answer(changed)["sentences"][0]
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "said"),
+    [
+        ("probability", 0.412, "past 0.412 probability"),
+        ("days", 2436.0, "past 80 months"),
+        ("usd_2024", 81_640.0, "past $81,600"),
+    ],
+)
+def test_turning_point_is_named_in_its_unit(document: dict[str, Any], unit: str, value: float, said: str) -> None:
+    changed = copy.deepcopy(document)
+    row = changed["decision"]["one_way"]["rows"][0]
+    row |= {"switches_at": value, "unit": unit, "label": "the number"}
+    sentence = answer(changed)["sentences"][2]
+    assert f"the number {said}" in sentence
+    assert "no number moved alone" not in sentence

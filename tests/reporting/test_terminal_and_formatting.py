@@ -95,6 +95,8 @@ def test_labels_of_paths() -> None:
     assert label_of("population.other_care.survival.cured", arms) == "Other care, survival, cured"
     assert label_of("all of auto-central: efficacy", arms) == "Autologous, central: all efficacy parameters"
     assert label_of("all of population", arms) == "all population parameters"
+    fewer = "the 8 most influential of 17 of auto-central: lots"
+    assert label_of(fewer, arms) == "Autologous, central: the 8 most influential of 17 lots parameters"
     assert short_label("a short one") == "a short one"
     assert len(short_label("a label that is much longer than its room", 20)) <= 20
     assert anchor("arms.a b/c_d-e") == "arms.a~20b~2fc_d-e"

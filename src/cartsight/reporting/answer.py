@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from cartsight.reporting.formatting import exact_money, general, list_of, money, percent, plain_number
+from cartsight.core.units import DAYS_PER_MONTH, DAYS_PER_YEAR
+from cartsight.reporting.formatting import exact_money, general, is_money, list_of, money, percent, plain_number
 
 CLEAR_LEAD = 0.15
 """Below this lead in the probability of being best, the answer says that the arms are close."""
@@ -178,8 +179,10 @@ def _turning_point(document: dict[str, Any]) -> str | None:
     turning = next((row for row in one_way["rows"] if row["switches_at"] is not None), None)
     if turning is None:
         return None
-    unit = turning["unit"].replace("_", " ")
-    return f"{turning['label']} past {general(turning['switches_at'])} {unit}"
+    value, unit = turning["switches_at"], turning["unit"].replace("_", " ")
+    if unit == "days" and abs(value) > DAYS_PER_YEAR:
+        return f"{turning['label']} past {value / DAYS_PER_MONTH:.0f} months"
+    return f"{turning['label']} past {money(value, turning['unit']) if is_money(turning['unit']) else f'{general(value)} {unit}'}"
 
 
 def price_that_turns(document: dict[str, Any], best: str) -> dict[str, Any] | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+
+_GROUP = re.compile(r"(all|the \d+ most influential of \d+) of ([^.:]+)(?:: ([^.:]+))?$")
+"""Names that groups of parameters get when their value of information is computed."""
 
 _WORDS = {
     "care pathway": "pathway",
@@ -42,11 +46,11 @@ def label_of(path: str, arm_labels: Mapping[str, str]) -> str:
     str
         For example ``Autologous, central plants: complete response``.
     """
-    if path.startswith("all of "):
-        name, _, part = path.removeprefix("all of ").partition(": ")
-        if part:
-            return f"{arm_labels.get(name, words(name))}: all {words(part)} parameters"
-        return f"all {words(name)} parameters"
+    group = _GROUP.match(path)
+    if group is not None:
+        share, name, part = group.groups()
+        whose = "" if part is None else f"{arm_labels.get(name, words(name))}: "
+        return f"{whose}{share} {words(part or name)} parameters"
     parts = path.split(".")
     if parts[0] == "arms" and len(parts) > 2:
         return f"{arm_labels.get(parts[1], words(parts[1]))}: {_tail(parts[2:])}"

@@ -25,6 +25,7 @@ def meanings(document: dict[str, Any]) -> dict[str, str]:
         "prices": _prices(document),
         "tornado": _tornado(document),
         "evppi": _evppi(document),
+        "evppi_groups": _evppi_groups(document),
         "validation": _validation(document),
         "convergence": _convergence(document),
         "resources": _resources(document),
@@ -255,10 +256,18 @@ def _evppi(document: dict[str, Any]) -> str | None:
         text = "No single parameter is worth more than twice its Monte Carlo error"
     else:
         text = f"Knowing {top['label']} exactly would be worth {money(top['value'], unit, digits=2)} per patient"
-    groups = decision["evppi"]["groups"]
-    if groups and groups[0]["value"] > 2 * groups[0]["standard_error"]:
-        text += f"; a study of {groups[0]['label']} together, up to {money(groups[0]['value'], unit, digits=2)}"
     return text + "."
+
+
+def _evppi_groups(document: dict[str, Any]) -> str | None:
+    decision = document["decision"]
+    if decision is None or decision["evppi"] is None or not decision["evppi"]["groups"]:
+        return None
+    top = decision["evppi"]["groups"][0]
+    if top["value"] <= 2 * top["standard_error"]:
+        return "No group of parameters that one study would inform is worth more than twice its Monte Carlo error."
+    value = money(top["value"], document["analysis"]["money"], digits=2)
+    return f"A study of {top['label']} ({len(top['parameters'])} numbers) would be worth up to {value} per patient."
 
 
 def _validation(document: dict[str, Any]) -> str | None:

@@ -12,8 +12,8 @@ from cartsight.reporting.labels import short_label
 from cartsight.reporting.palette import INK, MUTED
 
 LOW, HIGH = "#8FA3BA", "#2B4C7E"
-LABEL_SPACE = 250
-LABEL_LETTERS = 42
+LABEL_SPACE = 270
+LABEL_LETTERS = 46
 SMALLEST_SWING = 0.01
 
 
