@@ -9,9 +9,13 @@ from typing import Any
 
 from cartsight.comparison.citing import input_table
 from cartsight.comparison.metrics import metric
+from cartsight.comparison.parameter_draws import draw_parameters
 from cartsight.core.errors import InputError, nearest
 from cartsight.scenario import Scenario, load_scenario
 from cartsight.simulation.pathways import ArmLoad, check_arm
+
+DRAWS_TO_CHECK = 64
+"""Parameter draws made to see whether the stated correlations can be drawn; a power of two, for Sobol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ def check_arms(scenario: Scenario) -> ArmChecks:
                     found=path,
                     hint=nearest(path, numbers),
                 )
+    # A correlation that names no uncertain number, or that no distribution can have, shows before the first run.
+    draw_parameters(scenario, DRAWS_TO_CHECK, scenario.analysis.seed)
     return ArmChecks(loads, tuple(warnings))
 
 
