@@ -350,11 +350,13 @@ def _one_way(
     best, comparator = _leading_pair(scenario, cost, effect)
     arms = list(scenario.arms)
     pair = (arms[best], arms[comparator])
-    influence = {
-        path: value
-        for path, value in _influence(scenario, cost, effect, parameters).items()
-        if not path.startswith("arms.") or path.split(".")[1] in pair
-    }
+    repeated = scenario.repeated_in()
+
+    def touches(path: str) -> bool:
+        places = (path, *repeated.get(path, ()))
+        return any(not place.startswith("arms.") or place.split(".")[1] in pair for place in places)
+
+    influence = {path: value for path, value in _influence(scenario, cost, effect, parameters).items() if touches(path)}
     ranked = sorted(influence, key=lambda path: (-influence[path], path))
     return run_one_way(scenario, tuple(ranked[:TORNADO_ROWS]), *pair, scenario.analysis.seed, workers=workers)
 

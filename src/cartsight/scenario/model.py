@@ -75,6 +75,14 @@ class Scenario(Frozen):
         """
         return {path: number for path, number in self._every_number().items() if number.same_as is None}
 
+    def repeated_in(self) -> dict[str, tuple[str, ...]]:
+        """Return, for every number that others repeat (`same_as`), the field paths at which they do."""
+        found: dict[str, tuple[str, ...]] = {}
+        for path, number in self._every_number().items():
+            if number.same_as is not None:
+                found[number.same_as] = (*found.get(number.same_as, ()), path)
+        return found
+
     def _every_number(self) -> dict[str, Number]:
         found: dict[str, Number] = {}
         for section in ("population", "care_pathway", "arms"):
