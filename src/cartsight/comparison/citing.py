@@ -60,7 +60,7 @@ def citations(scenario: Scenario) -> dict[str, Any]:
         source = evidence.source(key)
         sources.append({"key": key, "citation": source.citation(), "evidence_ids": sorted(by_source[key])})
     evidence_rows = {
-        row_id: evidence.row(row_id).as_dict() for ids in by_source.values() for row_id in ids if row_id in evidence
+        row_id: evidence.row(row_id).as_dict() for row_id in sorted(set().union(*by_source.values())) if row_id in evidence
     }
     return {
         "scenario": scenario.name,
