@@ -198,7 +198,7 @@ class SimulatedPatients:
     out_of_specification : bool array, shape (n,)
     remakes : int array, shape (n,)
     calendar_years : array, shape (n,)
-        Infusion after the first infusion of the run.
+        Infusion on the calendar of the run.
     referred : int
         Patients referred, infused or not.
     """
@@ -216,10 +216,14 @@ class SimulatedPatients:
         """Infused over referred."""
         return self.remission_end_years.size / self.referred if self.referred else float("nan")
 
-    def all(self, seed: int, *, key: str = "contract", by_calendar: bool = False) -> ContractCohort:
-        """Return every infused patient once, as one pool."""
+    def all(self, seed: int, *, key: str = "contract", first_year: float | None = None) -> ContractCohort:
+        """Return every infused patient once, as one pool; `first_year` is the agreement's first day on the calendar.
+
+        By default the agreement starts with the first infusion.
+        """
         rows = np.arange(self.remission_end_years.size)[None, :]
-        return self._rows(rows, seed, key, self.calendar_years[rows] if by_calendar else np.zeros(rows.shape))
+        origin = float(self.calendar_years.min()) if first_year is None else first_year
+        return self._rows(rows, seed, key, self.calendar_years[rows] - origin)
 
     def cohort(
         self,
@@ -287,6 +291,6 @@ def simulated_patients(trajectories: Trajectories, outcomes: Outcomes, *, assess
         death_years=to_years(outcomes.death_day),
         out_of_specification=trajectories.out_of_specification[infused],
         remakes=np.maximum(started[infused] - 1, 0),
-        calendar_years=np.asarray(calendar - calendar.min()),
+        calendar_years=np.asarray(calendar),
         referred=len(outcomes),
     )

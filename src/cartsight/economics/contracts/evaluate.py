@@ -194,7 +194,7 @@ def _cohort(
     """Return the patients of the means, in whole pools."""
     if isinstance(source, SimulatedPatients):
         if not contract.pooled and patients is None:
-            return source.all(seed, by_calendar=True)
+            return source.all(seed)
         pools = max(math.ceil((patients or 20_000) / pool_patients), 2)
         return source.cohort(pools, pool_patients, seed, enrolment_years=pool_years)
     pools = max(math.ceil((patients or PATIENTS) / pool_patients), 1)
