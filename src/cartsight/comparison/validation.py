@@ -48,14 +48,19 @@ def run_validation(scenario: Scenario, seed: int) -> tuple[ValidationResult, ...
     """
     larger = scenario.with_analysis(patients=max(scenario.analysis.patients, FEWEST_PATIENTS))
     runs: dict[tuple[object, ...], ArmRun] = {}
-    results = []
-    for key, target in scenario.validation.items():
+
+    def run_of(target: ValidationTarget) -> ArmRun:
         arm = target.arm or scenario.reference_arm
         condition = (arm, tuple(sorted(target.change.items())), target.extra_wait_days or 0.0)
         if condition not in runs:
             changed = larger.with_values(target.change) if target.change else larger
             runs[condition] = run_arms(changed, seed, (arm,), extra_wait_days=target.extra_wait_days or 0.0)[arm]
-        results.append(_judge(key, target, arm, runs[condition]))
+        return runs[condition]
+
+    results = []
+    for key, target in scenario.validation.items():
+        less = None if target.less is None else run_of(scenario.validation[target.less])
+        results.append(_judge(key, target, target.arm or scenario.reference_arm, run_of(target), less))
     return tuple(results)
 
 
@@ -69,12 +74,12 @@ def _to_unit_of_metric(published: str, metric_unit: str, money: str) -> float:
     return convert(1.0, f"{stated.currency}_{stated.price_year}", money)
 
 
-def _judge(key: str, target: ValidationTarget, arm: str, run: ArmRun) -> ValidationResult:
+def _judge(key: str, target: ValidationTarget, arm: str, run: ArmRun, less: ArmRun | None) -> ValidationResult:
     what = metric(target.metric)
     quantity = target.published.quantity
     factor = _to_unit_of_metric(quantity.unit, what.unit, run.scenario.analysis.money)
     published = quantity.value * factor
-    model = what.value(run)
+    model = what.value(run) - (0.0 if less is None else what.value(less))
     if target.tolerance is not None:
         passes = abs(model - published) <= target.tolerance * abs(published)
         low = high = None

@@ -76,6 +76,9 @@ class ValidationTarget(Frozen):
     extra_wait_days: float | None = Field(
         None, ge=0, description="Extra waiting added before the product for every patient."
     )
+    less: str | None = Field(
+        None, description="Key of another target of the same metric; its model value is subtracted (a gain)."
+    )
     note: str | None = None
 
     @model_validator(mode="after")

@@ -61,6 +61,15 @@ class Scenario(Frozen):
                     f"validation.{key}.arm: unknown arm {target.arm!r}; allowed: {', '.join(self.arms)}. "
                     f"{nearest(target.arm, self.arms) or ''}"
                 )
+            if target.less is not None:
+                others = [
+                    name for name, other in self.validation.items() if other.metric == target.metric and name != key
+                ]
+                if target.less not in others:
+                    raise ValueError(
+                        f"validation.{key}.less: no other target of this metric is called {target.less!r}; "
+                        f"allowed: {', '.join(others) or 'none'}. {nearest(target.less, others) or ''}"
+                    )
         return self
 
     @property
