@@ -67,3 +67,22 @@ def test_infeasible_and_malformed_exit_with_two(tmp_path: Path, file: str) -> No
     done = run("instance", str(bad))
     assert done.returncode == 2 and "bad.dat" in done.stderr and "Traceback" not in done.stderr
     assert run("instance", file, "--max-sites", "0").returncode == 2
+
+
+def test_network_json() -> None:
+    done = run(
+        "network", "lbcl-third-line-us", "--candidates", "central,east", "--draws", "5", "--samples", "2",
+        "--out-of-sample", "10", "--top", "2", "--replications", "3", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["gap"] <= 1e-3 and answer["screening"]["gap"] <= 1e-3
+    assert answer["draws"] == 5 and answer["candidate_sites"] == 2
+    first = answer["designs"][0]
+    assert first["simulated"]["cost_per_infused"]["low"] <= first["simulated"]["cost_per_infused"]["high"]
+    assert first["prediction_error"]["share_infused"] == pytest.approx(
+        first["simulated"]["share_infused"]["mean"] - first["predicted"]["share_infused"]
+    )
+    assert any(design["survives"] for design in answer["designs"])
+    assert run("network", "lbcl-third-line-us", "--arm", "nope").returncode == 2
+    assert run("network", "lbcl-third-line-us", "--draws", "1").returncode == 2

@@ -123,7 +123,7 @@ class MipModel:
         start : array, shape (columns,), optional
             A first solution; NaN where unknown.
         """
-        highs = self._passed(relaxed)
+        highs = self.loaded(relaxed)
         for name, value in (
             ("mip_rel_gap", relative_gap),
             ("mip_abs_gap", absolute_gap),
@@ -141,7 +141,8 @@ class MipModel:
         seconds = time.perf_counter() - began
         return self._result(highs, seconds, relaxed or not any(self.integer))
 
-    def _passed(self, relaxed: bool) -> Any:
+    def loaded(self, relaxed: bool) -> Any:
+        """Return a HiGHS object that holds the programme, for callers that change and solve it many times."""
         import highspy
 
         highs = highspy.Highs()

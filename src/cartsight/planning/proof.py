@@ -1,0 +1,263 @@
+"""Stage 3: designs in the simulation, on common random numbers, and what survives.
+
+The design becomes the arm's plants; the arm's own pathway is run with queues, calendars, remakes, deaths and beds. Costs are
+posted by plant and lane, so that plants may differ.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cartsight.core.errors import InputError
+from cartsight.planning.demand_scenarios import DemandScenarios
+from cartsight.planning.network_inputs import DAYS_PER_YEAR, NetworkProblem
+from cartsight.planning.ranking import Selection, interval, select_smallest
+from cartsight.planning.screening import NetworkDesign
+from cartsight.scenario import Scenario
+from cartsight.scenario.arms import AutologousArm, Site
+from cartsight.simulation import compile_model
+from cartsight.simulation.pathways.build import build_model
+from cartsight.simulation.pathways.flow import simulate_patients
+from cartsight.simulation.pathways.patients import Window, generate_patients, observation_window
+from cartsight.simulation.pathways.trajectory import (
+    BATCH_FAILED,
+    BATCH_STARTED,
+    INFUSION,
+    LEUKAPHERESIS,
+    SHIPMENT,
+    Patients,
+)
+from cartsight.simulation.result import FlowResult
+
+Float = npt.NDArray[np.float64]
+
+SERVED_SHARE = 0.02
+"""A region is served by a plant that makes at least this share of its patients in the expected plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedYear:
+    """One replication of a design.
+
+    Attributes
+    ----------
+    cost_per_infused, cost_per_year : float
+        Cost of goods in the window.
+    share_infused : float
+        Of referred.
+    vein_to_vein_days : float
+        Median of the infused.
+    line_utilisation : float
+    line_wait_days, bed_wait_days, collection_wait_days : float
+        Mean wait for a line, an infusion bed, a leukapheresis place: what the optimiser does not see.
+    net_cost_per_referred : float
+        Cost of goods and the price of every patient who is not infused, per referred patient.
+    """
+
+    cost_per_infused: float
+    cost_per_year: float
+    share_infused: float
+    vein_to_vein_days: float
+    line_utilisation: float
+    line_wait_days: float
+    bed_wait_days: float
+    collection_wait_days: float
+    net_cost_per_referred: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proof:
+    """Designs after the simulation; means and 95 % intervals by design.
+
+    Attributes
+    ----------
+    selection : Selection
+        On net cost per referred patient.
+    measures : list of dict of name to (mean, low, high)
+    """
+
+    selection: Selection
+    measures: list[dict[str, tuple[float, float, float]]]
+
+
+def with_future(problem: NetworkProblem, futures: DemandScenarios, i: int) -> Scenario:
+    """Return the scenario in one future: a year's referrals by region, and the yield of the process; one year is counted.
+
+    Disruptions and the split of demand over quarters are left to the optimiser: the pathway has no dated outages.
+    """
+    factor = futures.demand[i].sum(axis=0) / problem.demand
+    rates = problem.referrals * factor
+    path = f"arms.{problem.arm_name}.process"
+    values = {
+        f"population.regions.{region}.referrals_per_year": float(rate) / DAYS_PER_YEAR
+        for region, rate in zip(problem.regions, rates, strict=True)
+    }
+    values[f"{path}.manufacturing_failure"] = float(futures.manufacturing_failure[i])
+    values[f"{path}.out_of_specification"] = float(futures.out_of_specification[i])
+    counted = max(50, round(float(rates.sum())))
+    return problem.scenario.with_values(values).with_analysis(patients=counted)
+
+
+def with_design(problem: NetworkProblem, design: NetworkDesign, assigned: Float, scenario: Scenario) -> Scenario:
+    """Return a scenario with a design's plants.
+
+    Parameters
+    ----------
+    problem : NetworkProblem
+    design : NetworkDesign
+    assigned : array, shape (regions, plants)
+        Patients per year in the expected plan; decides which plants serve a region.
+    scenario : Scenario
+        The problem's, or one of its futures.
+    """
+    arm = scenario.arms[problem.arm_name]
+    assert isinstance(arm, AutologousArm)
+    template = arm.at_every_hospital if arm.sites is None else next(iter(arm.sites.values()))
+    assert template is not None
+    process = arm.process
+    testing = process.release_testing.x / problem.load.line_days
+    share = assigned / np.maximum(assigned.sum(axis=1, keepdims=True), 1e-9)
+    share[:, design.lines == 0] = 0.0
+    sites = {}
+    for s in np.flatnonzero(design.lines):
+        lines = int(design.lines[s])
+        load = lines * testing
+        serves = tuple(problem.regions[r] for r in range(len(problem.regions)) if share[r, s] >= SERVED_SHARE)
+        if not serves:
+            continue
+        sites[problem.plants[s].name] = Site(
+            lines=lines,
+            # Testing lanes cost nothing in the plant's costs, so they are sized not to bind: three standard deviations.
+            quality_control_lanes=math.ceil(load + 3.0 * math.sqrt(load)) + 1,
+            serves=serves,
+            closed_to_starts=template.closed_to_starts,
+            yearly_shutdown_days=template.yearly_shutdown_days,
+        )
+    changed = arm.model_copy(update={"sites": sites, "at_every_hospital": None})
+    return scenario.model_copy(update={"arms": {**scenario.arms, problem.arm_name: changed}})
+
+
+def simulate_design(
+    problem: NetworkProblem,
+    design: NetworkDesign,
+    assigned: Float,
+    seed: int,
+    not_infused_cost: float,
+    future: Scenario | None = None,
+) -> SimulatedYear:
+    """Run a design once; the seed keys the patients and every draw of theirs, whatever the design."""
+    scenario = with_design(problem, design, assigned, problem.scenario if future is None else future)
+    window = observation_window(scenario)
+    everyone = generate_patients(scenario, seed, window)
+    model = compile_model(build_model(scenario, problem.arm_name, window), check=False)
+    result = simulate_patients(scenario, model, everyone, seed, window)
+    arm = scenario.arms[problem.arm_name]
+    names = list(arm.sites)  # type: ignore[union-attr, arg-type]
+    spent = _spending(problem, design, names, everyone, result, window)
+    infused_in_window = _within(result, INFUSION, window)
+    day = result.patients.mark(INFUSION)[everyone.counted]
+    collected = result.patients.mark(LEUKAPHERESIS)[everyone.counted]
+    infused = ~np.isnan(day)
+    share = float(infused.mean())
+    lines = [result.resource(name, window=True) for name in result.resource_names if name.startswith("line/")]
+    referred = float(everyone.counted.sum())
+    present = sum(use.capacity + use.drain for use in lines)
+    return SimulatedYear(
+        cost_per_infused=spent / infused_in_window if infused_in_window else math.nan,
+        cost_per_year=spent / window.years,
+        share_infused=share,
+        vein_to_vein_days=float(np.median((day - collected)[infused])) if infused.any() else math.nan,
+        line_utilisation=sum(use.busy for use in lines) / present if present else math.nan,
+        line_wait_days=_mean_wait(result, "line/"),
+        bed_wait_days=_mean_wait(result, "infusion bed/"),
+        collection_wait_days=_mean_wait(result, "leukapheresis place/"),
+        net_cost_per_referred=spent / referred + not_infused_cost * (1.0 - share),
+    )
+
+
+def _mean_wait(result: FlowResult, prefix: str) -> float:
+    uses = [result.resource(name, window=True) for name in result.resource_names if name.startswith(prefix)]
+    asked = sum(use.seizes for use in uses)
+    return sum(use.queue for use in uses) / asked if asked else 0.0
+
+
+def _within(result: FlowResult, event: str, window: Window) -> int:
+    if event not in result.patients.log.names:
+        return 0
+    _, days = result.patients.log.of(event)
+    return int(np.count_nonzero((days >= window.start) & (days < window.end)))
+
+
+def _spending(
+    problem: NetworkProblem,
+    design: NetworkDesign,
+    names: list[str],
+    everyone: Patients,
+    result: FlowResult,
+    window: Window,
+) -> float:
+    costs = problem.arm.costs
+    place = {plant.name: s for s, plant in enumerate(problem.plants)}
+    opened = [place[name] for name in names]
+    fixed = sum(
+        problem.plants[s].fixed_per_year + problem.plants[s].line_per_year * int(design.lines[s]) for s in opened
+    )
+    started = _within(result, BATCH_STARTED, window)
+    failed = _within(result, BATCH_FAILED, window)
+    batches = started * (costs.materials_per_batch.x + costs.vector_per_batch.x + costs.labour_per_batch.x)
+    batches += (started - failed) * costs.quality_control_per_batch.x
+    entity, days = result.patients.log.of(SHIPMENT)
+    entity = entity[(days >= window.start) & (days < window.end)]
+    at = np.array(opened)[result.patients.attribute("site")[entity].astype(np.int64)]
+    return fixed * window.years + batches + float(problem.shipping[everyone.region[entity], at].sum())
+
+
+def prove(
+    problem: NetworkProblem,
+    designs: list[NetworkDesign],
+    assigned: list[Float],
+    *,
+    futures: DemandScenarios,
+    not_infused_cost: float,
+    indifference: float,
+    first: int,
+    most: int,
+    alpha: float = 0.05,
+) -> Proof:
+    """Run the designs on common random numbers until one is selected or the replications run out.
+
+    Replication i of every design is future i with the patients of seed i.
+    """
+    if len(futures) < most:
+        raise InputError("fewer futures than replications", found=len(futures), allowed=f"at least {most}")
+    years: dict[tuple[int, int], SimulatedYear] = {}
+
+    def one(system: int, replication: int) -> float:
+        seed = problem.scenario.analysis.seed + 7919 * (replication + 1)
+        years[system, replication] = simulate_design(
+            problem,
+            designs[system],
+            assigned[system],
+            seed,
+            not_infused_cost,
+            with_future(problem, futures, replication),
+        )
+        return years[system, replication].net_cost_per_referred
+
+    selection = select_smallest(
+        one, len(designs), indifference=indifference, alpha=alpha, first=first, most=most
+    )
+    measures = []
+    for system in range(len(designs)):
+        mine = [year for (index, _), year in sorted(years.items()) if index == system]
+        measures.append(
+            {
+                name: interval(np.array([getattr(year, name) for year in mine]))
+                for name in SimulatedYear.__dataclass_fields__
+            }
+        )
+    return Proof(selection, measures)
