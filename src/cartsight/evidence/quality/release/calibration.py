@@ -1,0 +1,179 @@
+"""From a release specification to the numbers a patient pathway takes: probabilities, the patient effect, days.
+
+A pathway draws failures from a probability, an odds ratio for patients who worsened, and a normal patient effect on the
+log-odds that attempts share. Here these are fitted to generated lots: the average from first attempts, the patient effect
+from the second moment over donors, E[p(donor)^2], which is the probability that two attempts of one donor both fail, and
+the odds ratio from the same lots with the covariate at 1 and at 0. Attempts of a patient are made at one site, so the
+patient effect holds the site's as well.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from cartsight.core.logit_normal import logit_normal_intercept
+from cartsight.evidence.quality.release.lots import Lots, Patients, draw_patients, generate_lots
+from cartsight.evidence.quality.release.specification import ReleaseSpecification
+
+Float = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+LARGEST_SD = 6.0
+
+
+@dataclass(frozen=True)
+class PathwayNumbers:
+    """What `arms.<name>.process` of a scenario takes, estimated from generated lots.
+
+    Attributes
+    ----------
+    manufacturing_failure, out_of_specification : float
+        Average probabilities: termination per start, and confirmed failure (or no valid result) per finished batch, of
+        patients with the worsening covariate at zero where one is named, else of all.
+    manufacturing_failure_standard_error, out_of_specification_standard_error : float
+    both_attempts_fail : float
+        Probability that two batches of one donor are both out of specification.
+    patient_sd : float
+        Sd of the patient effect on the log-odds of being out of specification.
+    odds_ratio_if_worsened : float
+        NaN without a covariate to read it from.
+    release_testing_days_mean, release_testing_days_sd, release_testing_days_median : float
+        Harvest to disposition, retests and repeats included, of all finished batches.
+    out_of_specification_approval_days : float
+    infuse_out_of_specification : float
+        Share of confirmed failures that may be and are used: policy, never-use attributes and safety tests.
+    sampled_fraction : float
+        Share of the product used by tests.
+    released_bad : float
+        Of batches released in specification, truly bad.
+    cost_of_testing : float
+        Mean per finished batch.
+    """
+
+    manufacturing_failure: float
+    manufacturing_failure_standard_error: float
+    out_of_specification: float
+    out_of_specification_standard_error: float
+    both_attempts_fail: float
+    patient_sd: float
+    odds_ratio_if_worsened: float
+    release_testing_days_mean: float
+    release_testing_days_sd: float
+    release_testing_days_median: float
+    out_of_specification_approval_days: float
+    infuse_out_of_specification: float
+    sampled_fraction: float
+    released_bad: float
+    cost_of_testing: float
+    lots: int
+    seed: int
+
+
+def pathway_numbers(
+    specification: ReleaseSpecification,
+    *,
+    worsened: str | None = "worsened",
+    lots: int | None = None,
+    seed: int | None = None,
+) -> PathwayNumbers:
+    """Return the pathway's numbers for a specification.
+
+    Parameters
+    ----------
+    specification : ReleaseSpecification
+    worsened : str, optional
+        Covariate that marks patients who worsened before the run; ignored when the specification has no such covariate.
+    lots : int, optional
+        Donors; each gets two lots.
+    seed : int, optional
+    """
+    specification = replace(specification, disposition=replace(specification.disposition, as_of_day=math.inf))
+    seed = specification.seed if seed is None else seed
+    count = lots or specification.lots
+    patients = draw_patients(specification, count, seed)
+    names = [covariate.name for covariate in specification.covariates]
+    marked = worsened if worsened in names else None
+    base = patients if marked is None else _with(patients, marked, 0.0)
+    first = generate_lots(specification, base, seed, attempt=1)
+    second = generate_lots(specification, base, seed, attempt=2, attempts_left=0)
+    failed, again = _failed(first), _failed(second)
+    finished = ~_terminated(first)
+    both = finished & ~_terminated(second)
+    p = float(np.mean(failed[finished])) if finished.any() else math.nan
+    square = float(np.mean((failed & again)[both])) if both.any() else math.nan
+    terminated = float(np.mean(~finished))
+    odds_ratio = math.nan
+    if marked is not None:
+        other = generate_lots(specification, _with(patients, marked, 1.0), seed, attempt=1)
+        q = float(np.mean(_failed(other)[~_terminated(other)]))
+        if 0 < p < 1 and 0 < q < 1:
+            odds_ratio = (q / (1 - q)) / (p / (1 - p))
+    testing = first.decision_day - specification.process.days
+    testing = testing - specification.disposition.approval_days * first.in_state("used_out_of_specification")
+    released = first.in_state("in_specification")
+    used = first.in_state("used_out_of_specification")
+    days = testing[finished]
+    return PathwayNumbers(
+        manufacturing_failure=terminated,
+        manufacturing_failure_standard_error=math.sqrt(terminated * (1 - terminated) / count),
+        out_of_specification=p,
+        out_of_specification_standard_error=math.sqrt(p * (1 - p) / max(int(finished.sum()), 1)),
+        both_attempts_fail=square,
+        patient_sd=patient_sd(p, square),
+        odds_ratio_if_worsened=odds_ratio,
+        release_testing_days_mean=float(np.mean(days)),
+        release_testing_days_sd=float(np.std(days)),
+        release_testing_days_median=float(np.median(days)),
+        out_of_specification_approval_days=specification.disposition.approval_days,
+        infuse_out_of_specification=float(np.mean(used[failed])) if failed.any() else 0.0,
+        sampled_fraction=specification.sampled_fraction,
+        released_bad=float(np.mean(first.bad[released])) if released.any() else math.nan,
+        cost_of_testing=float(np.mean((first.cost - specification.process.cost)[finished])),
+        lots=count,
+        seed=seed,
+    )
+
+
+def _failed(lots: Lots) -> Bool:
+    """Confirmed failures and batches that never got a valid result: neither is released in specification."""
+    return np.asarray(~_terminated(lots) & ~lots.in_state("in_specification"))
+
+
+def _terminated(lots: Lots) -> Bool:
+    return np.asarray(~lots.good & ~lots.bad)
+
+
+def _with(patients: Patients, covariate: str, value: float) -> Patients:
+    return replace(patients, covariates={**patients.covariates, covariate: np.full(len(patients), value)})
+
+
+def second_moment(average: float, sd: float) -> float:
+    """Return E[expit(a + sd Z)^2] with the intercept a that keeps the average probability."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    a = float(logit_normal_intercept(average, sd))
+    values = 0.5 * (1.0 + np.tanh(0.5 * (a + sd * nodes)))
+    return float(np.sum(values**2 * weights) / math.sqrt(2.0 * math.pi))
+
+
+def patient_sd(average: float, both_fail: float) -> float:
+    """Return the sd of a normal patient effect on the log-odds that gives two failures in a row as often as seen.
+
+    Parameters
+    ----------
+    average : float
+        Probability that one attempt fails.
+    both_fail : float
+        Probability that two attempts of a patient both fail; at or below its square means no patient effect.
+    """
+    if not (0.0 < average < 1.0) or math.isnan(both_fail) or both_fail <= average**2:
+        return 0.0
+    if both_fail >= second_moment(average, LARGEST_SD):
+        return LARGEST_SD
+    low, high = 0.0, LARGEST_SD
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if second_moment(average, middle) < both_fail else (low, middle)
+    return 0.5 * (low + high)
