@@ -239,7 +239,9 @@ def test_age_lowers_utility_by_its_mean_over_the_time_alive() -> None:
     st.floats(0.0, 0.06),
     st.floats(1.0, 40.0),
 )
-def test_states_sum_to_survival_and_discounting_only_lowers(first: float, second: float, rate: float, years: float) -> None:
+def test_states_sum_to_survival_and_discounting_only_lowers(
+    first: float, second: float, rate: float, years: float
+) -> None:
     def run(discount: float):
         return partition(
             LawCurve(Exponential(first)),
@@ -251,7 +253,9 @@ def test_states_sum_to_survival_and_discounting_only_lowers(first: float, second
         )
 
     plain, discounted = run(0.0), run(rate)
-    assert plain.totals["life_years"] == pytest.approx(Weibull(scale=1.0 / second, shape=0.8).restricted_mean(years), rel=2e-4)
+    assert plain.totals["life_years"] == pytest.approx(
+        Weibull(scale=1.0 / second, shape=0.8).restricted_mean(years), rel=2e-4
+    )
     assert discounted.totals["life_years_discounted"] <= plain.totals["life_years"] * (1 + 1e-12)
     assert discounted.totals["life_years"] == pytest.approx(plain.totals["life_years"], rel=1e-12)
 

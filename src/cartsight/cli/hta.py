@@ -65,12 +65,14 @@ def partitioned(
             partitioned_view(runs[name], model=model, follow_up_months=follow_up, tolerance=tolerance)
             for name in chosen
         ]
-    from cartsight.cli import hta_print
-
     if json:
-        print_json({**_head(loaded), "arms": [hta_print.view_document(view) for view in views]})
+        from cartsight.reporting.hta_document import partitioned_document
+
+        print_json({**_head(loaded), "arms": [partitioned_document(view) for view in views]})
     else:
-        hta_print.print_partitioned(loaded, views)
+        from cartsight.cli.hta_print import print_partitioned
+
+        print_partitioned(loaded, views)
     _warn([warning for view in views for warning in view.warnings], quiet)
 
 
@@ -95,10 +97,9 @@ def severity(
     with stderr_console(quiet).status("simulating"):
         view = severity_view(loaded, current_care=current_care)
     if json:
-        document = {**_head(loaded), "discount_rate": view.discount_rate, "current_care": view.current_care}
-        document |= {"shortfall": view.shortfall, "shortfall_standard_error": view.shortfall_error}
-        document |= {"to_next_cut_off": view.shortfall.to_next_cut_off, "threshold": view.threshold}
-        print_json({**document, "arms": list(view.arms), "remarks": view.remarks})
+        from cartsight.reporting.hta_document import severity_document
+
+        print_json({**_head(loaded), **severity_document(view)})
         return
     from cartsight.cli.hta_print import print_severity
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from cartsight.comparison.partitioned_view import PartitionedView
     from cartsight.comparison.reviewer_views import EquityArm, SeverityView, SingleTherapyArm
     from cartsight.comparison.scenario_table import ScenarioTable
-    from cartsight.outcomes.partitioned_survival import PartitionedSurvival
     from cartsight.reporting.cheers import CheersItem
     from cartsight.scenario import Scenario
 
@@ -41,41 +40,6 @@ def _say(text: str) -> None:
 
 def _whole(value: float | None) -> str:
     return "" if value is None else f"{value:,.0f}"
-
-
-def view_document(view: PartitionedView) -> dict[str, Any]:
-    """Return the JSON object of one arm."""
-    return {
-        "arm": view.arm,
-        "infused": view.infused,
-        "follow_up_months": view.follow_up_months,
-        "tolerance": view.tolerance,
-        "patients": view.patients_by_state,
-        "complete_follow_up": {**_partition(view.complete), "agreement": view.complete_rows},
-        "extrapolated": {
-            **_partition(view.extrapolated),
-            "agreement": view.extrapolated_rows,
-            "below_population_mortality_from_year": view.below_population_from_year,
-        },
-        "warnings": view.warnings,
-    }
-
-
-def _partition(part: PartitionedSurvival) -> dict[str, Any]:
-    from cartsight.outcomes.partitioned_survival import occupancy
-
-    months = [0, 6, 12, 24, 36, 60, 120, 240]
-    return {
-        "progression_free_curve": part.progression_free.label,
-        "overall_curve": part.overall.label,
-        "life_years": part.life_years,
-        "life_years_discounted": part.life_years_discounted,
-        "qalys": part.qalys,
-        "costs": part.costs,
-        "totals": part.totals,
-        "occupancy": {"months": months, **occupancy(part.progression_free, part.overall, months)},
-        "crossing": part.crossing,
-    }
 
 
 def print_partitioned(scenario: Scenario, views: Sequence[PartitionedView]) -> None:

@@ -17,8 +17,8 @@ from typing import Any
 
 from cartsight.comparison.single_arm import run_arms
 from cartsight.core.errors import CartsightError, InputError
-from cartsight.outcomes.qaly_breakdown import qalys_by_state
 from cartsight.reporting.cheers import CITATION, cheers_checklist
+from cartsight.reporting.hta_document import qaly_state_means, total_qalys
 from cartsight.reporting.run_folder import RESOLVED, read_results
 from cartsight.scenario import Scenario
 
@@ -301,8 +301,8 @@ def _qalys(run_folder: Path, document: Mapping[str, Any]) -> Sheet:
         states = {}
         rows.append([f"Not available: {error}", None, None, None])
     for arm in document["arms"]:
-        for state, (discounted, plain) in states.get(arm["name"], {}).items():
-            rows.append([arm["label"], state, discounted, plain])
+        for state, value in states.get(arm["name"], {}).items():
+            rows.append([arm["label"], state, value["discounted"], value["undiscounted"]])
         base = {name: arm["metrics"][name]["base"] for name in _QALY_METRICS}
         rows.append([arm["label"], "total", base["qalys_per_referred"], base["qalys_undiscounted_per_referred"]])
         rows.append(
@@ -311,8 +311,8 @@ def _qalys(run_folder: Path, document: Mapping[str, Any]) -> Sheet:
     return _sheet("QALYs", header, rows)
 
 
-def qaly_states(run_folder: Path, document: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return {arm: {health state: (discounted, undiscounted) QALYs per referred patient}} at the point values.
+def qaly_states(run_folder: Path, document: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return {arm: {health state: discounted and undiscounted QALYs per referred patient}} at the point values.
 
     The run folder keeps the scenario, not every patient's days in each state: the arms are run again from it with the
     same seed, and the sum over states must be the QALYs of the results.
@@ -331,22 +331,16 @@ def qaly_states(run_folder: Path, document: Mapping[str, Any]) -> dict[str, dict
         raise InputError(f"the resolved scenario cannot be read: {reason}", file=path) from None
     names = tuple(arm["name"] for arm in document["arms"])
     runs = run_arms(scenario, int(document["seed"]), names)
-    found: dict[str, dict[str, tuple[float, float]]] = {}
+    found: dict[str, dict[str, dict[str, float]]] = {}
     for arm in document["arms"]:
-        run = runs[arm["name"]]
-        age = run.trajectories.patients.age
-        discounted = qalys_by_state(run.outcomes, scenario, age)
-        plain = qalys_by_state(run.outcomes, scenario, age, discount_rate=0.0)
-        found[run.name] = {state: (float(discounted[state].mean()), float(plain[state].mean())) for state in discounted}
-        total, expected = (
-            math.fsum(pair[0] for pair in found[run.name].values()),
-            arm["metrics"]["qalys_per_referred"]["base"],
-        )
+        name = arm["name"]
+        found[name] = qaly_state_means(runs[name])
+        total, expected = total_qalys(found[name]), arm["metrics"]["qalys_per_referred"]["base"]
         if expected is None or abs(total - expected) > QALY_TOLERANCE * max(1.0, abs(expected)):
             raise InputError(
                 "the run cannot be repeated with this version, so that QALYs by state are left out",
                 file=path,
-                found=f"{total:.6g} QALYs in {run.name}, {expected} in the results",
+                found=f"{total:.6g} QALYs in {name}, {expected} in the results",
             )
     return found
 

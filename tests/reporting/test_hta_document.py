@@ -1,0 +1,38 @@
+"""All views for reviewers as one plain document, consistent with the runs they come from."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from scenario_builder import build
+
+from cartsight.comparison.single_arm import run_arms
+from cartsight.reporting.hta_document import hta_document, qaly_state_means, total_qalys
+
+SCENARIO = build(analysis={"patients": 100})
+
+
+def test_one_document_with_all_views() -> None:
+    base = run_arms(SCENARIO, 7)
+    document = hta_document(SCENARIO, base)
+    assert set(document) == {"partitioned", "severity", "scenarios", "single_therapy", "equity", "qalys_by_state"}
+    json.dumps(document, allow_nan=False)
+    assert [view["arm"] for view in document["partitioned"]] == ["autologous", "allogeneic", "in_vivo"]
+    assert len(document["scenarios"]["rows"]) == 14
+    for name, run in base.items():
+        row = next(arm for arm in document["scenarios"]["rows"][0]["arms"] if arm["arm"] == name)
+        assert row["qalys"] == run.effect.mean()
+        assert total_qalys(document["qalys_by_state"][name]) == pytest.approx(run.effect.mean(), rel=1e-12)
+
+
+def test_without_prices_there_is_no_value_based_price() -> None:
+    scenario = SCENARIO.with_analysis(perspective="health_system_at_cost")
+    assert hta_document(scenario, run_arms(scenario, 7))["single_therapy"] is None
+
+
+def test_states_are_means_over_the_referred() -> None:
+    run = run_arms(SCENARIO, 7, ("other_care",))["other_care"]
+    states = qaly_state_means(run)
+    assert states["in response"] == {"discounted": 0.0, "undiscounted": 0.0}
+    assert states["other care"]["undiscounted"] > states["other care"]["discounted"] > 0.0
