@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from cartsight.comparison.compare import clean_draws, compare, decision_analysis
+from cartsight.comparison.compare import clean_draws, compare, decision_analysis, saturated_lines
 from cartsight.comparison.metrics import STANDARD
 from cartsight.comparison.parameter_draws import ParameterDraws
 from cartsight.comparison.results import DrawTable
@@ -70,6 +71,16 @@ def test_errors_hold_the_patient_noise_and_partial_information_is_that_of_the_si
     # On the cleaned draws the fit would be pulled together with the noise, by sqrt(B / (B + W / n)).
     pulled = decision_analysis(scenario, cost, effect, base, parameters)
     assert pulled["evppi"]["x"].value[0] == pytest.approx(truth / math.sqrt(2.0), rel=0.08)
+
+
+def test_draws_that_saturate_the_lines_are_counted_in_a_warning() -> None:
+    table, _ = _table()
+    values = table.values.copy()
+    values[:40, 0, table.metrics.index("line_utilisation")] = 1.0
+    (warning,) = saturated_lines(replace(table, values=values))
+    assert warning.startswith("arms.autologous: lines are busy")
+    assert "in 1.0% of the parameter draws" in warning
+    assert saturated_lines(table) == ()
 
 
 def test_an_arm_at_its_threshold_price_ties_with_the_reference_with_retreatment() -> None:

@@ -50,6 +50,8 @@ Progress = Callable[[str, int, int], None]
 WTP_GRID = np.arange(0.0, 400_001.0, 5_000.0)
 FEWEST_DRAWS_FOR_PARTIAL_INFORMATION = 64
 TORNADO_ROWS = 12
+SATURATED = 0.98
+"""Utilisation of lines at which a queue hardly empties."""
 
 
 def compare(
@@ -143,7 +145,7 @@ def compare(
         economics=economics,
         one_way=tornado,
         validation=validation,
-        warnings=warnings,
+        warnings=(*warnings, *saturated_lines(runs.table)),
         seconds=seconds,
     )
 
@@ -167,6 +169,24 @@ def clean_draws(table: DrawTable) -> tuple[Float, Float]:
     noise = (table.covariance / table.patients[:, None, None]).mean(axis=0)
     clean = without_patient_noise(means, noise)
     return clean[:, :arms], clean[:, arms:]
+
+
+def saturated_lines(table: DrawTable) -> tuple[str, ...]:
+    """Return a warning for every arm whose lines are never idle in some parameter draws.
+
+    The check of a scenario loads its resources at the point values. A draw with longer processes or more patients may
+    still overload them; its queue then grows through the window, and its results depend on the length of the window.
+    """
+    used = table.values[:, :, table.metrics.index("line_utilisation")]
+    warnings = []
+    for a, arm in enumerate(table.arms):
+        share = float(np.mean(used[:, a] >= SATURATED))
+        if share > 0.0:
+            warnings.append(
+                f"arms.{arm}: lines are busy at least {SATURATED:.0%} of the time in {share:.1%} of the parameter draws: "
+                "waiting there grows through the window and depends on its length"
+            )
+    return tuple(warnings)
 
 
 def summarise_metrics(table: DrawTable, base: dict[str, ArmRun]) -> dict[str, dict[str, Estimate]]:
