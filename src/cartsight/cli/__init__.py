@@ -41,6 +41,9 @@ scenario_commands.register(app)
 from cartsight.cli import sweep as sweep_command
 
 sweep_command.register(app)
+from cartsight.cli import replicate as replicate_command
+
+replicate_command.register(app)
 from cartsight.cli import economics
 
 app.add_typer(economics.app, name="economics")
@@ -62,3 +65,6 @@ app.add_typer(planning.app, name="plan")
 from cartsight.cli import hta
 
 app.add_typer(hta.app, name="hta")
+from cartsight.cli import studies
+
+studies.register(app)
