@@ -94,6 +94,17 @@ def test_a_fitted_hazard_below_that_of_the_population() -> None:
     assert year_below_population(arm, LawCurve(Exponential(0.7))) is None
 
 
+def test_background_mortality_keeps_extrapolation_above_that_of_the_population() -> None:
+    arm = run()
+    with_background = partitioned_view(arm, model="log_normal", follow_up_months=24.0)
+    without = partitioned_view(arm, model="log_normal", follow_up_months=24.0, background=False)
+    assert with_background.background and not without.background
+    assert with_background.below_population_from_year is None
+    assert without.below_population_from_year is not None
+    assert any("Nothing is capped" in warning for warning in without.warnings)
+    assert with_background.extrapolated.totals["life_years"] < without.extrapolated.totals["life_years"]
+
+
 def test_retreated_arm_runs() -> None:
     view = partitioned_view(run(arm="allogeneic"), follow_up_months=24.0)
     assert view.patients_by_state["costs"]["retreatment"] > 0.0

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from cartsight.core.errors import InputError
 from cartsight.core.units import DAYS_PER_MONTH, DAYS_PER_YEAR
 from cartsight.evidence.survival import Exponential, Law, Weibull
+from cartsight.outcomes.background import BackgroundHazard, background_hazard
 from cartsight.outcomes.partitioned_survival import (
     EmpiricalCurve,
+    PopulationBackground,
     StateValues,
     SurvivalCurve,
     empirical_curves,
@@ -302,6 +304,36 @@ def test_nobody_infused() -> None:
     outcomes = outcomes_of(np.array([1.0]), np.array([2.0]), horizon=5.0, wait=6.0)
     with pytest.raises(InputError, match="infused patients"):
         infused_times(outcomes)
+
+
+def test_excess_over_background_is_recovered_and_goes_on_with_the_background() -> None:
+    """Constant background of 0.04 and excess of 0.3 a year: both known, so the fitted excess and survival are too."""
+    n = 20_000
+    _, death = independent_hazards(n, 1.0, 0.34)
+    outcomes = outcomes_of(np.full(n, np.inf), death)
+    constant = BackgroundHazard(np.array([0.0, 120.0]), np.array([0.0, 4.8]), np.array([0.0, 4.8]))
+    background = PopulationBackground(np.full(n, 40.25), np.zeros(n, dtype=np.bool_), constant)
+    _, curve = fitted_curves(outcomes, model="exponential", follow_up_months=24.0, background=background)
+    # About 10 000 deaths in two years: the hazard is known to 1 % of 0.34; three errors.
+    assert curve.fitted.parameters["rate"] * 12.0 == pytest.approx(0.3, abs=0.0102)
+    years = np.array([0.5, 5.0, 20.0])
+    rate = curve.fitted.parameters["rate"] * 12.0
+    np.testing.assert_allclose(curve.survival(years * DAYS_PER_YEAR), np.exp(-(rate + 0.04) * years), rtol=1e-9)
+    twice = PopulationBackground(background.age, background.female, constant, standardised_mortality_ratio=2.0)
+    np.testing.assert_allclose(twice.survival(years * DAYS_PER_YEAR), np.exp(-0.08 * years), rtol=1e-9)
+
+
+def test_background_of_a_group_is_the_mean_of_its_people() -> None:
+    hazard = background_hazard("us", 2019)
+    age, female = np.array([30.0, 62.7, 85.1]), np.array([True, False, True])
+    background = PopulationBackground(age, female, hazard, 1.5)
+    days = np.array([0.0, 45.0, 400.0, 5_000.0, 15_000.0])
+    years = days / DAYS_PER_YEAR
+    passed = np.stack([hazard.cumulative(age + t, female) - hazard.cumulative(age, female) for t in years])
+    # Log-linear between whole months.
+    np.testing.assert_allclose(background.survival(days), np.exp(-1.5 * passed).mean(axis=1), rtol=1e-4)
+    rates = background.rates(np.array([12.0, 12.0, 12.0]))
+    np.testing.assert_allclose(rates.cumulative, hazard.cumulative(age + 1.0, female) - hazard.cumulative(age, female))
 
 
 def test_months_and_days_agree() -> None:

@@ -31,6 +31,12 @@ def partitioned(
     follow_up: Annotated[
         float, typer.Option("--follow-up-months", help="Follow-up that the extrapolated view sees.")
     ] = 36.0,
+    background: Annotated[
+        bool,
+        typer.Option(
+            "--background/--no-background", help="Extrapolate the excess over background mortality, or all causes."
+        ),
+    ] = True,
     tolerance: Annotated[
         float, typer.Option("--tolerance", help="Relative difference that is still called agreement.")
     ] = 0.05,
@@ -62,7 +68,9 @@ def partitioned(
     with stderr_console(quiet).status("simulating and fitting"):
         runs = run_arms(loaded, loaded.analysis.seed, chosen)
         views = [
-            partitioned_view(runs[name], model=model, follow_up_months=follow_up, tolerance=tolerance)
+            partitioned_view(
+                runs[name], model=model, follow_up_months=follow_up, tolerance=tolerance, background=background
+            )
             for name in chosen
         ]
     if json:

@@ -46,6 +46,7 @@ def print_partitioned(scenario: Scenario, views: Sequence[PartitionedView]) -> N
     """Print patients beside both views, one table per arm."""
     for view in views:
         curves = view.extrapolated
+        over = "over background mortality" if view.background else "all causes"
         _say(f"{scenario.arms[view.arm].label}: {view.infused} infused, time zero at the infusion")
         table = _table("Per infused patient", "Patients", "Error", "Complete", "Extrapolated", "Difference")
         for complete, cut in zip(view.complete_rows, view.extrapolated_rows, strict=True):
@@ -60,7 +61,7 @@ def print_partitioned(scenario: Scenario, views: Sequence[PartitionedView]) -> N
         stdout_console().print(table)
         _say(
             f"Extrapolated from {view.follow_up_months:g} months: {curves.progression_free.label} for progression-free, "
-            f"{curves.overall.label} for overall survival. * beyond {100 * view.tolerance:g} %.\n"
+            f"{curves.overall.label} for overall survival, {over}. * beyond {100 * view.tolerance:g} %.\n"
         )
 
 

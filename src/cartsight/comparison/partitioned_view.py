@@ -21,8 +21,10 @@ from cartsight.comparison.single_arm import ArmRun
 from cartsight.core.errors import InputError
 from cartsight.core.units import DAYS_PER_YEAR
 from cartsight.evidence.life_tables import life_table
+from cartsight.outcomes.background import background_hazard
 from cartsight.outcomes.partitioned_survival import (
     PartitionedSurvival,
+    PopulationBackground,
     SurvivalCurve,
     empirical_curves,
     fitted_curves,
@@ -74,6 +76,8 @@ class PartitionedView:
 
     Attributes
     ----------
+    background : bool
+        Whether the extrapolated curves carry background mortality.
     complete, extrapolated : PartitionedSurvival
         From complete follow-up (Kaplan-Meier), and from laws fitted to cut follow-up.
     complete_rows, extrapolated_rows : tuple of Disagreement
@@ -85,6 +89,7 @@ class PartitionedView:
     arm: str
     infused: int
     follow_up_months: float
+    background: bool
     tolerance: float
     patients_by_state: dict[str, dict[str, float]]
     complete: PartitionedSurvival
@@ -96,7 +101,12 @@ class PartitionedView:
 
 
 def partitioned_view(
-    run: ArmRun, *, model: str = "best", follow_up_months: float = 36.0, tolerance: float = TOLERANCE
+    run: ArmRun,
+    *,
+    model: str = "best",
+    follow_up_months: float = 36.0,
+    tolerance: float = TOLERANCE,
+    background: bool = True,
 ) -> PartitionedView:
     """Return the partitioned survival views of a run beside its patients.
 
@@ -110,6 +120,9 @@ def partitioned_view(
         Follow-up that the extrapolated view sees.
     tolerance : float
         Relative difference that is still called agreement.
+    background : bool
+        Extrapolate the excess hazard over the scenario's background mortality (life table x standardised mortality
+        ratio), as NICE DSU Technical Support Document 21 advises; else the hazard of all causes.
 
     Raises
     ------
@@ -144,7 +157,8 @@ def partitioned_view(
         )
 
     complete = view(curves)
-    extrapolated = view(fitted_curves(outcomes, model=model, follow_up_months=follow_up_months))
+    population = _background(run, infused) if background else None
+    extrapolated = view(fitted_curves(outcomes, model=model, follow_up_months=follow_up_months, background=population))
     each, by_state = patients_after_infusion(run)
     below = year_below_population(run, extrapolated.overall)
     complete_rows = _rows(each, complete, tolerance, 0.0)
@@ -153,6 +167,7 @@ def partitioned_view(
         arm=run.name,
         infused=int(infused.sum()),
         follow_up_months=follow_up_months,
+        background=population is not None,
         tolerance=tolerance,
         patients_by_state=by_state,
         complete=complete,
@@ -206,6 +221,19 @@ def patients_after_infusion(run: ArmRun) -> tuple[dict[str, Float], dict[str, di
     }
     parts = {"life_years": years, "life_years_discounted": discounted, "qalys": states, "costs": costs}
     return each, {kind: {name: float(np.mean(values)) for name, values in part.items()} for kind, part in parts.items()}
+
+
+def _background(run: ArmRun, infused: npt.NDArray[np.bool_]) -> PopulationBackground | None:
+    mortality = run.scenario.population.background_mortality
+    if mortality.standardised_mortality_ratio.x == 0.0:
+        return None
+    patients = run.trajectories.patients
+    return PopulationBackground(
+        patients.age[infused] + run.outcomes.infusion_day[infused] / DAYS_PER_YEAR,
+        patients.female[infused],
+        background_hazard(mortality.life_table, mortality.year),
+        mortality.standardised_mortality_ratio.x,
+    )
 
 
 def year_below_population(run: ArmRun, curve: SurvivalCurve) -> float | None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -25,13 +26,17 @@ import numpy.typing as npt
 
 from cartsight.core.errors import InputError
 from cartsight.core.units import DAYS_PER_MONTH, DAYS_PER_YEAR
-from cartsight.evidence.survival import Fit, FitError, KaplanMeier, SurvivalData, fit, kaplan_meier
+from cartsight.evidence.survival import BackgroundRates, Fit, FitError, KaplanMeier, SurvivalData, fit, kaplan_meier
+from cartsight.outcomes.background import BackgroundHazard
 from cartsight.outcomes.quality_of_life import AgeAdjustment, discounted_years
 from cartsight.outcomes.result import Outcomes
 from cartsight.scenario.arms import ProductArm
 
 Float = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
 
+BACKGROUND_MONTHS = 1_500
+"""Background survival is tabulated for this many months (125 years)."""
 STEP_DAYS = 7.0
 """Width of the panels on which fitted curves are integrated; Simpson's rule inside each."""
 FIRST_PANELS_DAYS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
@@ -84,10 +89,57 @@ class EmpiricalCurve:
 
 
 @dataclass(frozen=True, eq=False)
+class PopulationBackground:
+    """Background mortality of the infused, under which fitted laws describe the excess hazard alone.
+
+    Parameters
+    ----------
+    age : array, shape (n,)
+        At infusion, in years; the patients in the order of `infused_times`.
+    female : bool array, shape (n,)
+    hazard : BackgroundHazard
+    standardised_mortality_ratio : float
+    """
+
+    age: Float
+    female: Bool
+    hazard: BackgroundHazard
+    standardised_mortality_ratio: float = 1.0
+
+    def rates(self, months: Float) -> BackgroundRates:
+        """Return the population mortality beside follow-up of `months`, shape (n,)."""
+        at_exit = self.age + months * DAYS_PER_MONTH / DAYS_PER_YEAR
+        birthday = np.floor(at_exit)
+        within = self.hazard.cumulative(birthday + 1.0, self.female) - self.hazard.cumulative(birthday, self.female)
+        passed = self.hazard.cumulative(at_exit, self.female) - self.hazard.cumulative(self.age, self.female)
+        return BackgroundRates(
+            within * DAYS_PER_MONTH / DAYS_PER_YEAR,
+            np.maximum(passed, 0.0),
+            standardised_mortality_ratio=self.standardised_mortality_ratio,
+        )
+
+    @cached_property
+    def _monthly_log_survival(self) -> Float:
+        """Return the log of the mean survival of the group at whole months."""
+        start = self.hazard.cumulative(self.age, self.female)
+        survival = np.empty(BACKGROUND_MONTHS + 1)
+        for month in range(BACKGROUND_MONTHS + 1):
+            later = self.hazard.cumulative(self.age + month * DAYS_PER_MONTH / DAYS_PER_YEAR, self.female)
+            survival[month] = np.exp(-self.standardised_mortality_ratio * (later - start)).mean()
+        return np.log(np.maximum(survival, 1e-300))
+
+    def survival(self, days: Float) -> Float:
+        """Return the share of the group that background mortality alone leaves alive."""
+        months = np.asarray(days, dtype=np.float64) / DAYS_PER_MONTH
+        return np.asarray(np.exp(np.interp(months, np.arange(BACKGROUND_MONTHS + 1.0), self._monthly_log_survival)))
+
+
+@dataclass(frozen=True, eq=False)
 class FittedCurve:
-    """A fitted law, in days since infusion."""
+    """A fitted law, in days since infusion; with a background, S = S_background x S_excess."""
 
     fitted: Fit
+    background: PopulationBackground | None = None
 
     @property
     def label(self) -> str:
@@ -96,7 +148,8 @@ class FittedCurve:
 
     def survival(self, days: Float) -> Float:
         """Return S(t); laws are fitted in months."""
-        return self.fitted.law().survival(np.asarray(days) / DAYS_PER_MONTH)
+        fitted = self.fitted.law().survival(np.asarray(days) / DAYS_PER_MONTH)
+        return fitted if self.background is None else np.asarray(fitted * self.background.survival(days))
 
     def jumps(self) -> Float | None:
         """Return None: the curve is smooth."""
@@ -222,7 +275,11 @@ def empirical_curves(outcomes: Outcomes) -> tuple[EmpiricalCurve, EmpiricalCurve
 
 
 def fitted_curves(
-    outcomes: Outcomes, *, model: str = "best", follow_up_months: float = 36.0
+    outcomes: Outcomes,
+    *,
+    model: str = "best",
+    follow_up_months: float = 36.0,
+    background: PopulationBackground | None = None,
 ) -> tuple[FittedCurve, FittedCurve]:
     """Return laws fitted to both endpoints as a trial with this follow-up would see them.
 
@@ -235,6 +292,8 @@ def fitted_curves(
         inconsistent with each other.
     follow_up_months : float
         Everybody is censored at this time after infusion.
+    background : PopulationBackground, optional
+        Fits the excess hazard over background mortality, which goes on in the extrapolation; without it, all causes.
 
     Raises
     ------
@@ -247,15 +306,17 @@ def fitted_curves(
     for data in infused_times(outcomes):
         month = data.time / DAYS_PER_MONTH
         seen = SurvivalData(np.minimum(month, follow_up_months), np.asarray(data.event & (month <= follow_up_months)))
-        found.append(FittedCurve(_best(seen) if model == "best" else fit(seen, model)))
+        rates = None if background is None else background.rates(seen.time)
+        fitted = _best(seen, rates) if model == "best" else fit(seen, model, background=rates)
+        found.append(FittedCurve(fitted, background))
     return found[0], found[1]
 
 
-def _best(data: SurvivalData) -> Fit:
+def _best(data: SurvivalData, background: BackgroundRates | None) -> Fit:
     fits = []
     for name in EXTRAPOLATION_MODELS:
         try:
-            fits.append(fit(data, name))
+            fits.append(fit(data, name, background=background))
         except FitError:
             continue
     if not fits:

@@ -61,6 +61,7 @@ def partitioned_document(view: PartitionedView) -> dict[str, Any]:
         "arm": view.arm,
         "infused": view.infused,
         "follow_up_months": view.follow_up_months,
+        "background_mortality": view.background,
         "tolerance": view.tolerance,
         "patients": view.patients_by_state,
         "complete_follow_up": {
