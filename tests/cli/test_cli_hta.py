@@ -179,6 +179,21 @@ def test_export_convergence_and_cheers_of_a_run(scenario: str) -> None:
     assert "no such run folder" in str(refuse("convergence", "nowhere"))
 
 
+def test_a_damaged_run_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "results.json").write_text('{"document_version": 1, "arms": [{"name": 3}]}', encoding="utf-8")
+    for command in (
+        ["cheers", str(folder)],
+        ["export", str(folder), "-o", str(tmp_path / "a.xlsx")],
+        ["convergence", str(folder)],
+    ):
+        assert any(word in str(refuse(*command)) for word in ("damaged", "two arms"))
+    (folder / "results.json").write_bytes(b"\xff\xfe{")
+    assert "not a results document" in str(refuse("cheers", str(folder)))
+    assert not (tmp_path / "a.xlsx").exists()
+
+
 def test_bad_input_is_one_message_and_exit_code_2(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "cartsight", "hta", "severity", "lbcl-third-line"],

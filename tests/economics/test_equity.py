@@ -87,6 +87,22 @@ def test_shares_sum_and_errors_are_paired() -> None:
     assert all(row.reference > 50.0 for row in view.groups)
 
 
+def test_error_of_the_equivalent_is_the_spread_over_samples() -> None:
+    rng = np.random.default_rng(9)
+    level, shift = np.array([30.0, 50.0]), np.array([1.0, 0.2])
+    group = np.repeat([0, 1], 100)
+    found, errors = [], []
+    for _ in range(400):
+        reference = level[group]
+        view = equity_view(
+            reference, reference + shift[group] + rng.normal(0.0, 2.0, 200), ("a", "b"), group, aversions=(3.0,)
+        )
+        found.append(view.by_aversion[0].gain)
+        errors.append(view.by_aversion[0].standard_error)
+    # 400 samples give a standard deviation to 3.5 %; three of these.
+    assert np.mean(errors) == pytest.approx(np.std(found), rel=0.11)
+
+
 def test_groups_of_patients() -> None:
     names, group = patient_groups(
         np.array([0, 1, 1]), ("north", "south"), np.array([49.9, 50.0, 70.0]), np.array([True, False, True])

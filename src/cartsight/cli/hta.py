@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -251,7 +253,11 @@ def cheers(
     from cartsight.scenario import load_scenario
 
     path = Path(source)
-    items = cheers_checklist(read_results(path) if path.is_dir() else load_scenario(source))
+    if path.is_dir():
+        with _whole_document(path):
+            items = cheers_checklist(read_results(path))
+    else:
+        items = cheers_checklist(load_scenario(source))
     if json:
         print_json({"source": source, "citation": CITATION, "counts": cheers_counts(items), "items": list(items)})
         return
@@ -272,7 +278,7 @@ def export(
     """Write a run folder as one xlsx workbook: inputs with sources, results, costs, QALYs, frontier, CEAC, draws."""
     from cartsight.reporting.workbook import write_workbook
 
-    with stderr_console(quiet).status("writing"):
+    with stderr_console(quiet).status("writing"), _whole_document(run_folder):
         sheets = write_workbook(run_folder, output, force=force)
     rows = [{"name": sheet.name, "rows": len(sheet.rows), "columns": len(sheet.header)} for sheet in sheets]
     if json:
@@ -296,7 +302,8 @@ def convergence(
     """Whether a run made enough parameter draws: running means, margin of the best arm, value of information."""
     from cartsight.reporting.run_convergence import run_convergence
 
-    document = run_convergence(run_folder, wtp=wtp)
+    with _whole_document(run_folder):
+        document = run_convergence(run_folder, wtp=wtp)
     if json:
         print_json({"run_folder": str(run_folder), **document})
         return
@@ -323,6 +330,22 @@ def _load(name: str, seed: int | None, patients: int | None) -> Scenario:
             raise InputError(first["msg"], field=f"--{first['loc'][0]}", found=first.get("input")) from None
     check_arms(loaded)
     return loaded
+
+
+@contextmanager
+def _whole_document(folder: Path) -> Iterator[None]:
+    """Turn a part that is missing from a run folder's results into one message."""
+    from cartsight.core.errors import InputError
+
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise InputError(
+            "the results of this run folder are damaged: a part is missing or of the wrong kind",
+            file=folder / "results.json",
+            found=f"{type(error).__name__}: {error}",
+            hint="Run compare again.",
+        ) from error
 
 
 def _head(loaded: Scenario) -> dict[str, Any]:

@@ -160,6 +160,7 @@ def print_equity(scenario: Scenario, views: Sequence[EquityArm], *, lifetime: bo
                 f"{at.aversion:g}",
                 f"{at.arm:.2f}",
                 f"{at.gain:+.3f}",
+                f"{at.standard_error:.3f}",
                 f"{at.from_mean:+.3f}",
                 f"{at.from_distribution:+.3f}",
                 f"{at.atkinson_arm:.4f}",

@@ -145,8 +145,9 @@ class EquityAtAversion:
 
     Attributes
     ----------
-    gain : float
-        Change of the equally distributed equivalent.
+    gain, standard_error : float
+        Change of the equally distributed equivalent, and its Monte Carlo standard error (delta method: a gain in group
+        g counts w_g (EDE / h_g)^eta).
     from_mean, from_distribution : float
         Its two parts: change of mean health, and of its distribution.
     """
@@ -155,6 +156,7 @@ class EquityAtAversion:
     reference: float
     arm: float
     gain: float
+    standard_error: float
     from_mean: float
     from_distribution: float
     atkinson_reference: float
@@ -223,6 +225,9 @@ def equity_view(
             )
         )
     weights = [row.share for row in rows]
+    # A group of one patient takes the spread of all.
+    spread = float((arm - reference).std(ddof=1)) if reference.size > 1 else math.nan
+    errors = [row.standard_error if row.patients > 1 else spread for row in rows]
     levels = {"reference": [row.reference for row in rows], "arm": [row.arm for row in rows]}
     mean_gain = total / reference.size
     found = []
@@ -235,6 +240,7 @@ def equity_view(
                 reference=ede["reference"],
                 arm=ede["arm"],
                 gain=gain,
+                standard_error=_gain_error(levels["reference"], weights, errors, ede["reference"], aversion),
                 from_mean=mean_gain,
                 from_distribution=gain - mean_gain,
                 atkinson_reference=atkinson_index(levels["reference"], weights, aversion),
@@ -242,3 +248,13 @@ def equity_view(
             )
         )
     return EquityView(tuple(rows), tuple(found), mean_gain)
+
+
+def _gain_error(
+    health: Sequence[float], weights: Sequence[float], errors: Sequence[float], equivalent: float, aversion: float
+) -> float:
+    values = (
+        share * (equivalent / level) ** aversion * error
+        for level, share, error in zip(health, weights, errors, strict=True)
+    )
+    return math.hypot(*values)
