@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from scenario_builder import build
+from scenario_builder import build, minimal_scenario
 
 from cartsight.comparison.single_arm import run_arms
 from cartsight.reporting.hta_document import hta_document, qaly_state_means, total_qalys
@@ -27,7 +27,9 @@ def test_one_document_with_all_views() -> None:
 
 
 def test_without_prices_there_is_no_value_based_price() -> None:
-    scenario = SCENARIO.with_analysis(perspective="health_system_at_cost")
+    raw = minimal_scenario()
+    raw["arms"] = {name: raw["arms"][name] for name in ("in_vivo", "other_care")}
+    scenario = build(raw, analysis={"patients": 60, "perspective": "health_system_at_cost"})
     assert hta_document(scenario, run_arms(scenario, 7))["single_therapy"] is None
 
 
