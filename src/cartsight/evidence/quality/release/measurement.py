@@ -80,7 +80,9 @@ def binomial_quantile(u: Float, events: int, share: Float) -> Float:
     small = variance < LARGE_VARIANCE
     if small.any():
         rare = p[small]
-        k[small] = _settle(k[small], u[small], events, lambda x, rows: special.bdtr(x, events, rare[rows]))
+        k[small] = _settle(
+            k[small], u[small], events, lambda x, rows: np.asarray(special.bdtr(x, events, rare[rows]), dtype=np.float64)
+        )
     return k
 
 
@@ -109,7 +111,9 @@ def poisson_quantile(u: Float, mean: Float) -> Float:
     small = m < LARGE_VARIANCE
     if small.any():
         few = m[small]
-        k[small] = _settle(k[small], u[small], math.inf, lambda x, rows: special.pdtr(x, few[rows]))
+        k[small] = _settle(
+            k[small], u[small], math.inf, lambda x, rows: np.asarray(special.pdtr(x, few[rows]), dtype=np.float64)
+        )
     return k
 
 
