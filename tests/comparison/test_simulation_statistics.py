@@ -16,11 +16,11 @@ from cartsight.comparison.simulation_statistics import (
     cheapest_allocation,
     contrasts_with_reference,
     dunnett_intervals,
-    fit_run_costs,
     holm,
     incidence_band,
     mean_interval,
     replications_needed,
+    run_costs,
     run_until_precise,
     select_best,
     split_three_levels,
@@ -240,12 +240,14 @@ def two_level_means(b: float, w: float) -> tuple[list[float], list[float], int]:
 
 
 def test_costs_are_found_from_timings_and_bad_ones_refused() -> None:
-    draws, runs, patients = [1, 0, 0, 0, 2], [0, 1, 1, 3, 1], [0, 100, 1000, 50, 10]
-    seconds = [0.5 * d + 0.1 * r + 0.001 * p for d, r, p in zip(draws, runs, patients, strict=True)]
-    costs = fit_run_costs(seconds, draws, runs, patients)
+    # 0.5 s per draw, 0.1 s per run and 1 ms per patient; one timing of each was disturbed.
+    costs = run_costs([0.5, 0.5, 3.0], [0.2, 0.2, 0.9], 100, [1.1, 7.0, 1.1], 1000)
     assert (costs.per_draw, costs.per_replication, costs.per_patient) == pytest.approx((0.5, 0.1, 0.001))
-    with pytest.raises(InputError, match="differ"):
-        fit_run_costs([1.0, 1.0, 1.0], [1, 1, 1], [1, 1, 1], [5, 5, 5])
+    assert run_costs([0.1], [0.4], 10, [0.3], 100).per_patient == pytest.approx(0.003)
+    with pytest.raises(InputError, match="more patients"):
+        run_costs([0.1], [0.1], 10, [0.1], 10)
+    with pytest.raises(InputError, match="measured times"):
+        run_costs([], [0.1], 10, [0.1], 20)
     with pytest.raises(InputError, match="no variance between draws"):
         cheapest_allocation(split_of(0.0, 1.0, 1.0), costs, standard_error=0.1)
     with pytest.raises(InputError):

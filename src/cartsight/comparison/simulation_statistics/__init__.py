@@ -5,7 +5,7 @@ from cartsight.comparison.simulation_statistics.allocation import (
     RunCosts,
     ThreeLevelSplit,
     cheapest_allocation,
-    fit_run_costs,
+    run_costs,
     split_three_levels,
 )
 from cartsight.comparison.simulation_statistics.multiple_comparisons import (
@@ -52,13 +52,13 @@ __all__ = [
     "contrasts_with_reference",
     "dunnett_critical_value",
     "dunnett_intervals",
-    "fit_run_costs",
     "holm",
     "incidence_band",
     "incidence_of",
     "mean_interval",
     "mser",
     "replications_needed",
+    "run_costs",
     "run_until_precise",
     "select_best",
     "split_three_levels",

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize
 
 from cartsight.comparison.spread import VarianceSplit, optimal_patients_per_draw, split_variance_of_means
 from cartsight.core.errors import InputError
@@ -125,31 +124,44 @@ class RunCosts:
     per_patient: float
 
 
-def fit_run_costs(
-    seconds: npt.ArrayLike, draws: npt.ArrayLike, replications: npt.ArrayLike, patients: npt.ArrayLike
+def run_costs(
+    draw_seconds: npt.ArrayLike,
+    short_seconds: npt.ArrayLike,
+    short_patients: float,
+    long_seconds: npt.ArrayLike,
+    long_patients: float,
 ) -> RunCosts:
-    """Return the costs that explain measured times, none below zero (non-negative least squares).
+    """Return the costs from measured times: medians, since other work on the machine only ever adds time.
 
     Parameters
     ----------
-    seconds, draws, replications, patients : array_like, shape (n,)
-        Measured time and total work of each of at least three timings that differ in all three counts.
+    draw_seconds : array_like, shape (d,)
+        Times to set up one parameter draw.
+    short_seconds, long_seconds : array_like
+        Times of single replications with `short_patients` and with `long_patients`.
+    short_patients, long_patients : float
+        Average patients of each, the second larger.
+
+    Returns
+    -------
+    RunCosts
+        When the longer runs took no longer, their whole time is laid on their patients.
 
     Raises
     ------
     InputError
-        Timings that cannot tell the three apart, or a result without a cost per patient.
+        No timings, or longer runs without more patients.
     """
-    work = np.column_stack([np.asarray(v, dtype=np.float64) for v in (draws, replications, patients)])
-    y = np.asarray(seconds, dtype=np.float64)
-    scale = np.maximum(np.abs(work).max(axis=0), 1e-300) if work.size else np.ones(3)
-    if work.shape[0] < 3 or y.shape != (work.shape[0],) or np.linalg.matrix_rank(work / scale) < 3:
-        raise InputError("timings must differ in draws, replications and patients to tell their costs apart")
-    found, _ = optimize.nnls(work / scale, y)
-    cost = found / scale
-    if cost[2] <= 0.0:
-        raise InputError("no cost per patient can be seen in these timings", hint="time longer runs")
-    return RunCosts(float(cost[0]), float(cost[1]), float(cost[2]))
+    times = [np.asarray(v, dtype=np.float64) for v in (draw_seconds, short_seconds, long_seconds)]
+    if any(t.size == 0 or not np.all(np.isfinite(t) & (t >= 0.0)) for t in times):
+        raise InputError("costs need measured times of draws, short and long runs")
+    if not 0.0 < short_patients < long_patients:
+        raise InputError("the longer runs need more patients", found=(short_patients, long_patients))
+    draw, short, long = (float(np.median(t)) for t in times)
+    each = (long - short) / (long_patients - short_patients)
+    if each <= 0.0:
+        each = max(long / long_patients, 1e-12)
+    return RunCosts(draw, max(short - each * short_patients, 0.0), each)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from cartsight.comparison.parameter_draws import draw_parameters
 from cartsight.comparison.simulation_statistics.allocation import (
     RunCosts,
     ThreeLevelSplit,
-    fit_run_costs,
+    run_costs,
     split_three_levels,
 )
 from cartsight.comparison.simulation_statistics.multiple_comparisons import Contrast, contrasts_with_reference
@@ -331,11 +331,11 @@ def variance_pilot(
     seed = scenario.analysis.seed if seed is None else seed
     parameters = draw_parameters(scenario, draws, seed)
     means, within, counts = (np.zeros((draws, replications)) for _ in range(3))
-    rows: list[tuple[float, int, int, int]] = []
+    setting_up, short, long = [], [], []
     for d in range(draws):
         began = time.perf_counter()
         moved = scenario.with_values(parameters.at(d), known=True)
-        rows.append((time.perf_counter() - began, 1, 0, 0))
+        setting_up.append(time.perf_counter() - began)
         for r in range(replications):
             began = time.perf_counter()
             runs = run_arms(moved, replication_seed(seed, d * replications + r), names)
@@ -348,12 +348,14 @@ def variance_pilot(
                     found=metric,
                 )
             means[d, r], within[d, r], counts[d, r] = y.mean(), y.var(ddof=1), y.size
-            rows.append((time.perf_counter() - began, 0, 1, y.size))
+            short.append(time.perf_counter() - began)
     # Longer runs on the same parameters separate the cost of a patient from that of a run.
-    longer = scenario.with_analysis(patients=6 * scenario.analysis.patients)
+    longer = scenario.with_analysis(patients=10 * scenario.analysis.patients)
+    followed = 0
     for r in range(3):
         began = time.perf_counter()
         runs = run_arms(longer, replication_seed(seed, draws * replications + r), names)
-        rows.append((time.perf_counter() - began, 0, 1, len(runs[names[0]].trajectories)))
-    costs = fit_run_costs(*(np.array(column, dtype=np.float64) for column in zip(*rows, strict=True)))
+        long.append(time.perf_counter() - began)
+        followed += len(runs[names[0]].trajectories)
+    costs = run_costs(setting_up, short, float(counts.mean()), long, followed / 3)
     return VariancePilot(split_three_levels(means, within, counts), costs)
