@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cartsight.comparison.scenario_table import (
+from cartsight.comparison.scenario_analyses import (
     ScenarioAnalysis,
     changed_scenario,
     read_analyses,
-    run_scenario_table,
     standard_analyses,
-    touches_the_flow,
 )
+from cartsight.comparison.scenario_table import run_scenario_table, touches_the_flow
 from cartsight.comparison.single_arm import run_arms
 from cartsight.core.errors import InputError
 from tests.scenario_builder import build, minimal_scenario

@@ -14,14 +14,16 @@ from cartsight.core.errors import InputError
 from cartsight.core.units import DAYS_PER_MONTH, DAYS_PER_YEAR
 from cartsight.evidence.survival import Exponential, Law, Weibull
 from cartsight.outcomes.background import BackgroundHazard, background_hazard
-from cartsight.outcomes.partitioned_survival import (
+from cartsight.outcomes.infused_curves import (
     EmpiricalCurve,
     PopulationBackground,
-    StateValues,
     SurvivalCurve,
     empirical_curves,
     fitted_curves,
     infused_times,
+)
+from cartsight.outcomes.partitioned_survival import (
+    StateValues,
     occupancy,
     partition,
 )

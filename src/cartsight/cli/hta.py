@@ -131,7 +131,8 @@ def scenarios(
     quiet: Quiet = False,
 ) -> None:
     """Scenario analyses at the point values on the same patients: discounting, horizon, cure, prices, waiting, your own."""
-    from cartsight.comparison.scenario_table import read_analyses, run_scenario_table, standard_analyses
+    from cartsight.comparison.scenario_analyses import read_analyses, standard_analyses
+    from cartsight.comparison.scenario_table import run_scenario_table
     from cartsight.core.errors import InputError, nearest
 
     loaded = _load(scenario, seed, patients)

@@ -22,12 +22,14 @@ from cartsight.core.errors import InputError
 from cartsight.core.units import DAYS_PER_YEAR
 from cartsight.evidence.life_tables import life_table
 from cartsight.outcomes.background import background_hazard
-from cartsight.outcomes.partitioned_survival import (
-    PartitionedSurvival,
+from cartsight.outcomes.infused_curves import (
     PopulationBackground,
     SurvivalCurve,
     empirical_curves,
     fitted_curves,
+)
+from cartsight.outcomes.partitioned_survival import (
+    PartitionedSurvival,
     partition,
     state_values,
 )
