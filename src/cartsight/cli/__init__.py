@@ -47,9 +47,10 @@ replicate_command.register(app)
 from cartsight.cli import economics
 
 app.add_typer(economics.app, name="economics")
-from cartsight.cli import contracts
+from cartsight.cli import budget, contracts
 
 contracts.register(economics.app)
+budget.register(economics.app)
 from cartsight.cli import survival
 
 app.add_typer(survival.app, name="survival")

@@ -29,7 +29,6 @@ class Clause(ABC):
     name: str
 
     kind: ClassVar[str]
-    last_month: ClassVar[float] = 0.0
 
     def price_factor(self, cohort: ContractCohort) -> Float | float:
         """Return by what the clause multiplies the price of each patient."""

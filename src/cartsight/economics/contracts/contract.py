@@ -55,6 +55,12 @@ class Contract:
         return any(isinstance(clause, (PriceVolume, SpendingCap, PooledFailure)) for clause in self.clauses)
 
     @property
+    def pool_matters(self) -> bool:
+        """Whether patients of a pool depend on each other: through a pooled clause or a default that hits them all."""
+        default = self.terms.default
+        return self.pooled or default.manufacturer_per_year > 0.0 or default.payer_per_year > 0.0
+
+    @property
     def endpoints(self) -> set[Endpoint]:
         """Endpoints that some clause depends on."""
         found: set[Endpoint] = set()

@@ -54,7 +54,7 @@ class ContractResult:
     by_clause : dict
         nominal, present_value, assumed.
     cash_flow_by_year : list of dict
-        Mean per pool of `pool_patients`, undiscounted, by year of the agreement.
+        Mean per pool of `pool_patients` (all infused patients of a scenario), undiscounted, by year of the agreement.
     sizes : list of CohortSizeResult
     flat_rebate : FlatRebateEquivalent
     revenue_at_risk : dict of int to float
@@ -157,9 +157,7 @@ def evaluate_contract(
     return ContractResult(
         contract=contract,
         patients=nominal.size,
-        pool_patients=nominal.shape[1]
-        if isinstance(source, SimulatedPatients) and not contract.pooled and patients is None
-        else pool_patients,
+        pool_patients=nominal.shape[1],
         pool_years=pool_years,
         seed=seed,
         trial_patients=trial_patients,
@@ -193,12 +191,12 @@ def _cohort(
 ) -> ContractCohort:
     """Return the patients of the means, in whole pools."""
     if isinstance(source, SimulatedPatients):
-        if not contract.pooled and patients is None:
+        if not contract.pool_matters and patients is None:
             return source.all(seed)
         pools = max(math.ceil((patients or 20_000) / pool_patients), 2)
         return source.cohort(pools, pool_patients, seed, enrolment_years=pool_years)
     pools = max(math.ceil((patients or PATIENTS) / pool_patients), 1)
-    if pools == 1 or (patients is not None and patients < 2 * pool_patients and not contract.pooled):
+    if pools == 1 or (patients is not None and patients < 2 * pool_patients and not contract.pool_matters):
         pools, pool_patients = 1, patients or pool_patients
     return source.cohort(pools, pool_patients, seed, enrolment_years=pool_years, stratified=True)
 
@@ -212,9 +210,7 @@ def _small(
 
 def _standard_error(values: Float, contract: Contract) -> float:
     """Return the standard error of the mean; patients of a pool depend on each other under pooled terms."""
-    default = contract.terms.default
-    pooled = contract.pooled or default.manufacturer_per_year > 0.0 or default.payer_per_year > 0.0
-    units = values.mean(axis=1) if pooled and values.shape[0] > 1 else values.ravel()
+    units = values.mean(axis=1) if contract.pool_matters and values.shape[0] > 1 else values.ravel()
     return float(units.std(ddof=1) / math.sqrt(units.size)) if units.size > 1 else math.nan
 
 

@@ -129,9 +129,11 @@ def _size(table: Table, default_share: float | None = None) -> dict[str, Any]:
 
 def _date(table: Table, *, default: float | None = None) -> float | None:
     """Return a date in months after infusion, however it is spelt."""
-    months = table.optional("month", "date_months", "date_month", "at_month", "months", "after_months")
-    years = table.optional("year", "date_years", "at_year", "years")
-    days = table.optional("day", "date_days", "at_day")
+    months = table.optional(
+        "month", "date_months", "date_month", "at_month", "at_months", "months", "after_months", "time_months", "date"
+    )
+    years = table.optional("year", "date_years", "at_year", "at_years", "years", "time_years")
+    days = table.optional("day", "date_days", "at_day", "days")
     given = [x for x in (months, years, days) if x is not None]
     if len(given) > 1:
         raise InputError("state one date", field=table.path("month"), found=given)
