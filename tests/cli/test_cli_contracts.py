@@ -239,7 +239,34 @@ def test_list() -> None:
     assert {row["name"] for row in run_json("list")["agreements"]} == set(shipped_contracts())
 
 
+def test_rebate_variance_of_a_small_payer(tmp_path: Path) -> None:
+    """A rebate of the price for each failure, p = 0.75 known from 100 patients: 0.1194 at 15 and 0.0611 at 100."""
+    text = """
+price = 1
+discount_rate = 0
+trial_patients = 100
+[[clauses]]
+type = "upfront"
+[[clauses]]
+type = "money_back"
+date = 12
+[curve]
+cured = 0.75
+rate_per_year = 300
+"""
+    out = run_json(write(tmp_path, text), "--cohort-size", "15", "--cohort-size", "100")
+    sds = [row["sd"] for row in out["by_cohort_size"]]
+    assert sds == pytest.approx([0.1194, 0.0611], rel=0.06)
+
+
+def test_payments_above_the_price_are_remarked(tmp_path: Path) -> None:
+    out = run_json(write(tmp_path, SPAIN.replace("share = 0.52", "share = 0.9")))
+    assert any("138%" in remark for remark in out["warnings"])
+
+
 BAD = {
+    "percent as share": (SPAIN.replace("share = 0.52", "share = 52"), "0.52 for 52 %"),
+    "percent as rate": (SPAIN.replace("discount_rate = 0.03", "discount_rate = 3"), "0.03"),
     "unknown key": (SPAIN.replace("share = 0.52", "shar = 0.52"), "share"),
     "unknown table": (SPAIN + "[turnovr]\nrule = 'stop'\n", "turnover"),
     "unknown kind": (SPAIN.replace('"milestone"', '"milstone"'), "milestone"),

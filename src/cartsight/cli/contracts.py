@@ -105,6 +105,10 @@ def contract(
     patients: Annotated[
         int | None, typer.Option("--patients", help="Simulated patients behind the means (default 100 000).")
     ] = None,
+    cohort_size: Annotated[
+        list[int] | None,
+        typer.Option("--cohort-size", help="Patients of a payer; repeatable (default 15, 100, 1 000)."),
+    ] = None,
     ledger: Annotated[
         Path | None, typer.Option("--ledger", help="Write the dated events of the first pool to this CSV file.")
     ] = None,
@@ -114,7 +118,7 @@ def contract(
 ) -> None:
     """Run a contract on a stated curve or on a scenario's patients: net price, spread, cash flow, risks."""
     from cartsight.core.errors import InputError
-    from cartsight.economics.contracts import evaluate_contract, load_contract, shipped_contracts
+    from cartsight.economics.contracts import COHORT_SIZES, evaluate_contract, load_contract, shipped_contracts
 
     if file == "list" and not Path(file).exists():
         _list_agreements(shipped_contracts(), as_json)
@@ -141,6 +145,9 @@ def contract(
     size = patients if patients is not None else read.simulated_patients
     if size is not None and not 2 <= size <= 5_000_000:
         raise InputError("must be from 2 to 5 000 000", field="--patients", found=size)
+    sizes = tuple(cohort_size) if cohort_size else COHORT_SIZES
+    if any(not 1 <= n <= 100_000 for n in sizes):
+        raise InputError("must be from 1 to 100 000", field="--cohort-size", found=list(sizes))
     try:
         result = evaluate_contract(
             read.contract,
@@ -151,6 +158,7 @@ def contract(
             pool_years=read.pool_years,
             trial_patients=read.trial_patients,
             risk_aversion=read.risk_aversion,
+            cohort_sizes=sizes,
             question=read.registry,
         )
     except InputError as error:

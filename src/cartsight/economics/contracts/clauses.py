@@ -21,6 +21,9 @@ from cartsight.economics.contracts.terms import MISSING_DATA, MissingData, check
 
 Float = npt.NDArray[np.float64]
 
+MOST_OF_PRICE = 2.0
+"""A larger share is a percentage that was meant as a fraction."""
+
 
 @dataclass(frozen=True, slots=True)
 class Clause(ABC):
@@ -67,6 +70,13 @@ class Sized(Clause):
             raise InputError("state either share or amount", field=self.name, found=(self.share, self.amount))
         if self.share is not None:
             check_amount(self.share, f"{self.name}: share")
+            if self.share > MOST_OF_PRICE:
+                raise InputError(
+                    "is more than twice the price",
+                    field=f"{self.name}: share",
+                    found=self.share,
+                    hint="A share is a fraction of the price: 0.52 for 52 %.",
+                )
         if self.amount is not None:
             check_amount(self.amount, f"{self.name}: amount")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cartsight.core.errors import InputError, nearest
-from cartsight.economics.contracts.clauses import Clause
+from cartsight.economics.contracts.clauses import Annuity, Clause, Milestone, UpFront
 from cartsight.economics.contracts.cohort import CurvePatients
 from cartsight.economics.contracts.contract import Contract
 from cartsight.economics.contracts.curve import StatedCurve
@@ -211,6 +211,7 @@ def read_contract(raw: Mapping[str, Any], path: Path) -> ContractFile:
     confidence = top.choice("confidence", ("high", "moderate", "low"), default=None)
     rate = top.number("discount_rate", "discount_rate_per_year", "payer_discount_rate", default=math.nan)
     firm_rate = top.number("manufacturer_discount_rate", "firm_discount_rate", default=math.nan)
+    stated_trial = top.integer("trial_patients", "trial_n", default=0)
     sections = {key: top.take(key, *_OTHER_SPELLINGS.get(key, ())) for key in _TABLES}
     top.finish(extra=_TABLES)
     warnings: list[str] = []
@@ -221,6 +222,9 @@ def read_contract(raw: Mapping[str, Any], path: Path) -> ContractFile:
     discounting.finish()
     if math.isnan(rate) and "discounting" not in raw:
         warnings.append("no discount rate is stated: 3 % a year for both sides")
+    for value, key in ((payer_rate, "discount_rate"), (manufacturer_rate, "manufacturer_discount_rate")):
+        if not 0.0 <= value < 1.0:
+            raise InputError("must be a rate per year from 0 to 1", field=key, found=value, hint="3 % a year is 0.03.")
     terms = Terms(
         payer_rate=payer_rate,
         manufacturer_rate=manufacturer_rate,
@@ -232,6 +236,11 @@ def read_contract(raw: Mapping[str, Any], path: Path) -> ContractFile:
         administration=_administration(_section(sections, "administration")),
     )
     contract = Contract(0.0 if math.isnan(price) else price, _clauses(sections["clause"]), terms, name, currency)
+    charged = sum(
+        clause.share or 0.0 for clause in contract.clauses if isinstance(clause, (UpFront, Milestone, Annuity))
+    )
+    if charged > 1.0 + 1e-9:
+        warnings.append(f"payments add up to {charged:.0%} of the price")
     risk, registry = _section(sections, "risk"), _section(sections, "registry")
     risk_aversion = risk.number("aversion", "risk_aversion", default=1.0)
     risk.finish()
@@ -250,7 +259,9 @@ def read_contract(raw: Mapping[str, Any], path: Path) -> ContractFile:
         raise InputError("a pool has patients and some time", field="pool", found=(pool_patients, pool_years))
     start_year = pool.integer("start_year", default=0) or None
     pool.finish()
-    trial = patients_table.integer("trial_patients", default=0) or None
+    trial = patients_table.integer("trial_patients", "trial_n", default=stated_trial) or None
+    if question.value_of_success is not None and trial is None:
+        warnings.append("the registry's information needs trial_patients: how well success is known now")
     patients = _patients(sections, patients_table, contract, warnings)
     simulated = simulation.integer("patients", default=0) or None
     seed = simulation.integer("seed", default=-1)
