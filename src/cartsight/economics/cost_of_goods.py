@@ -1,8 +1,9 @@
 """Cost of goods: what the plants spend in the observation window, over what they made.
 
-Fixed cost (site, lines, quality overhead of every licensed site) runs whether a line is busy or idle; variable cost is
-posted per batch or lot started, so a failure late in the run has sunk all of it. The total reconciles with the plants'
-spending in the window to rounding; only the denominator differs between cost per started, released and infused.
+Fixed cost (site, lines, quality overhead of every licensed site) runs whether a line is busy or idle;
+variable cost is posted per batch or lot started, so a failure late in the run has sunk all of it. The total
+reconciles with the plants' spending in the window to rounding; only the denominator differs between cost per
+started, released and infused.
 """
 
 from __future__ import annotations
