@@ -3,8 +3,8 @@
     python benchmarks/engine_two_products.py [patients]
 
 Prints patients per second of each, the ratio (bar: 40), nanoseconds per logical event beside the floor of the event list
-alone, two threads against one, and salabim on the same flow where it is installed. Ciw has no stock of dated lots and is
-not run; the table of `engine_vs_peers` in the README says how far it is on a plain queue.
+alone, two threads against one, and salabim on the same flow where it is installed. Ciw is left out: its nodes and
+individuals have no stock of dated lots to take from, so this flow cannot be stated in it.
 """
 
 from __future__ import annotations
@@ -287,8 +287,11 @@ def main(patients: int = 10_000) -> None:
     slow = time.process_time() - began
     worst = largest_difference(result, run)
     assert worst < 1e-6, f"times differ by {worst}"
-    fast = best(lambda: simulate(model, given, seed=SEED), 20)
-    slow = min(slow, best(lambda: simpy_run(given, drawn, patients), 1))
+    # In turns, the best of each: a burst of other work then hits neither side alone.
+    fast = float("inf")
+    for _ in range(3):
+        fast = min(fast, best(lambda: simulate(model, given, seed=SEED), 10))
+        slow = min(slow, best(lambda: simpy_run(given, drawn, patients), 1))
     events = run.events
     pending = max(100, round(float(np.sum(result.patients.end_time - result.patients.start)) / result.end))
     floor = event_floor(pending)
@@ -298,6 +301,17 @@ def main(patients: int = 10_000) -> None:
     rows = [("cartsight", fast), ("SimPy", slow)]
     if importlib.util.find_spec("salabim") is None:
         print("salabim: not installed, left out")
+    else:
+        from two_products_salabim import salabim_run
+
+        gc.collect()
+        began = time.process_time()
+        other = salabim_run(given, drawn, patients)
+        rows.append(("salabim", time.process_time() - began))
+        worst = largest_difference(result, other)
+        assert worst < 1e-6, f"times differ by {worst} from salabim"
+        print(f"salabim: the same patients, lots and doses too, to {worst:.1e} d")
+    print("ciw: has no stock of dated lots, so it cannot run this flow")
     print(f"{events / patients:.1f} logical events per patient")
     for name, seconds in rows:
         print(
@@ -309,8 +323,10 @@ def main(patients: int = 10_000) -> None:
         f"event list alone at {pending} pending: {floor * 1e9:.0f} ns per event; "
         f"the engine takes {fast / events / floor:.1f} times that"
     )
-    one = wall(1, lambda: simulate(model, given, seed=SEED), 40)
-    two = wall(2, lambda: simulate(model, given, seed=SEED), 20)
+    one = two = float("inf")
+    for _ in range(4):
+        one = min(one, wall(1, lambda: simulate(model, given, seed=SEED), 40))
+        two = min(two, wall(2, lambda: simulate(model, given, seed=SEED), 20))
     print(f"two threads against one, same work: {one / two:.2f} times")
 
 

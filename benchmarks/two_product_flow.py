@@ -158,9 +158,7 @@ def draws(patients: int, seed: int) -> dict[str, Float]:
     for name in ("manufactured", "within specification"):
         found[name] = np.array([stream(name, k) for k in range(2)])
     found["clock"] = -120.0 * np.log1p(-stream("death or progression"))
-    lots = [
-        Stream(seed, f"lot/doses {i}", np.arange(MOST_LOTS, dtype=np.uint64)) for i in range(counts(patients)[1])
-    ]
+    lots = [Stream(seed, f"lot/doses {i}", np.arange(MOST_LOTS, dtype=np.uint64)) for i in range(counts(patients)[1])]
     for name, law in LOT_LAWS.items():
         found[name] = np.array([law.quantile(lot(f"{name} {i}")) for i, lot in enumerate(lots)])
     found["lot released"] = np.array([lot(f"lot released {i}") for i, lot in enumerate(lots)])
