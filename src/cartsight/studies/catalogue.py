@@ -9,6 +9,7 @@ from cartsight.studies.answers import Study
 
 _MODULES: dict[str, str] = {
     "3C": "cartsight.studies.commercial_models.study",
+    "4A": "cartsight.studies.quality.study",
 }
 
 
