@@ -81,7 +81,10 @@ def binomial_quantile(u: Float, events: int, share: Float) -> Float:
     if small.any():
         rare = p[small]
         k[small] = _settle(
-            k[small], u[small], events, lambda x, rows: np.asarray(special.bdtr(x, events, rare[rows]), dtype=np.float64)
+            k[small],
+            u[small],
+            events,
+            lambda x, rows: np.asarray(special.bdtr(x, events, rare[rows]), dtype=np.float64),
         )
     return k
 
