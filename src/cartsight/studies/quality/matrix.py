@@ -37,6 +37,8 @@ SHARED = (0.0, 0.3, 0.6)
 BAD = 0.05
 EVIDENCE_LOTS = 30
 ALPHA, POWER = 0.05, 0.8
+BAD_STEP = 0.5
+"""Change of the share of bad lots from which the value of one is taken."""
 
 ASSUMPTIONS = (
     "Clinical potency is one normal quantity that no assay sees; the correlation of each attribute with it is drawn from a wide "
@@ -169,9 +171,10 @@ def potency_matrix(study: Sequence[World], seed: int, progress: Progress) -> Ans
         # bad lots released per lot released, best single against matrix, at the same rejections
         change = -BAD * gains[-1] / (1.0 - BAD)
         base = follow(world, world.numbers)
-        better = follow(world, world.numbers, released_bad_change=change)
-        net.append(better.net_benefit - base.net_benefit)
-        qalys.append(better.qalys - base.qalys)
+        # response is linear in the share of bad lots, and a large step tells more with the same patients
+        better = follow(world, world.numbers, released_bad_change=-BAD_STEP)
+        net.append((better.net_benefit - base.net_benefit) * -change / BAD_STEP)
+        qalys.append((better.qalys - base.qalys) * -change / BAD_STEP)
         progress("potency matrix", k + 1, len(study))
     for (shared, count), values in by_count.items():
         low, high = interval(values)
