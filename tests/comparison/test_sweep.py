@@ -10,6 +10,7 @@ import pytest
 from cartsight.comparison.executor import SerialExecutor, make_executor
 from cartsight.comparison.sweep import SweepPlan, changed_scenario, plan_sweep, run_sweep
 from cartsight.core.errors import InputError
+from cartsight.scenario import load_scenario
 from tests.scenario_builder import build, minimal_scenario, probability
 
 PRICE = "arms.autologous.price.per_patient"
@@ -90,3 +91,16 @@ def test_what_cannot_be_swept_is_refused(tmp_path: Path) -> None:
         run_sweep(plan(draws=2), tmp_path / "x", SerialExecutor())
     with pytest.raises(InputError, match="no block has this number"):
         run_sweep(plan(draws=1), tmp_path / "x", SerialExecutor(), only=[99])
+
+
+def test_a_design_choice_of_a_shipped_scenario_can_be_swept() -> None:
+    scenario = load_scenario("lbcl-third-line-us")
+    beds = "care_pathway.infusion_bed.beds_per_hospital"
+    price = "arms.autologous-central.price.per_patient"
+    changed = changed_scenario(scenario, {beds: 9, price: 300_000.0})
+    assert changed.care_pathway.infusion_bed.beds_per_hospital == 9
+    before, after = scenario.numbers(), changed.numbers()
+    assert after[price].x == 300_000.0
+    assert {path: n.x for path, n in before.items() if path != price} == {
+        path: n.x for path, n in after.items() if path != price
+    }

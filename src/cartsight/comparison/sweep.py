@@ -116,11 +116,22 @@ def changed_scenario(scenario: Scenario, values: Mapping[str, float]) -> Scenari
         return moved
     from cartsight.scenario import validate
 
-    raw = moved.model_dump(mode="json", exclude_none=True)
+    raw = _as_written(scenario.model_dump(mode="json", exclude_none=True))
     for path, value in structural.items():
         _set(raw, path, value, numbers)
     rebuilt = validate(raw, Path(scenario.name))
     return rebuilt.with_values({path: value for path, value in values.items() if path in numbers})
+
+
+def _as_written(node: Any) -> Any:
+    """Return dumped data as a file would write it: a repeated number is its ``same_as`` alone."""
+    if isinstance(node, dict):
+        if "same_as" in node:
+            return {"same_as": node["same_as"]}
+        return {key: _as_written(item) for key, item in node.items()}
+    if isinstance(node, list):
+        return [_as_written(item) for item in node]
+    return node
 
 
 def _set(raw: dict[str, Any], path: str, value: float, numbers: Mapping[str, Any]) -> None:
