@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cartsight.core.errors import InputError
 from cartsight.economics.contracts.cohort import ENDPOINTS, ContractCohort, Endpoint
 from cartsight.economics.contracts.settlement import MONTHS_PER_YEAR, Due, Settlement
-from cartsight.economics.contracts.terms import MISSING_DATA, MissingData, check_amount, check_share
+from cartsight.economics.contracts.terms import MISSING_DATA, MissingData, check_amount, check_months, check_share
 
 Float = npt.NDArray[np.float64]
 
@@ -95,6 +95,10 @@ class UpFront(Sized):
     month: float = 0.0
     kind: ClassVar[str] = "up_front"
 
+    def __post_init__(self) -> None:
+        Sized.__post_init__(self)
+        check_months(self.month, f"{self.name}: month")
+
     def payments(self, settlement: Settlement) -> Iterator[Due]:
         """Yield the one payment."""
         amount = self.size(settlement.price)
@@ -123,8 +127,8 @@ class Milestone(Sized):
 
     def __post_init__(self) -> None:
         Sized.__post_init__(self)
-        check_amount(self.month, f"{self.name}: month")
-        check_amount(self.window_months, f"{self.name}: window_months")
+        check_months(self.month, f"{self.name}: month")
+        check_months(self.window_months, f"{self.name}: window_months")
         check_endpoint(self.endpoint)
         check_missing(self.missing_data)
 
@@ -167,7 +171,8 @@ class Annuity(Sized):
             raise InputError("must be from 1 to 1200", field=f"{self.name}: payments", found=self.payments_count)
         if not (math.isfinite(self.interval_months) and self.interval_months > 0.0):
             raise InputError("must be above zero", field=f"{self.name}: interval_months", found=self.interval_months)
-        check_amount(self.first_month, f"{self.name}: first_month")
+        check_months(self.first_month, f"{self.name}: first_month")
+        check_months(self.months[-1], f"{self.name}: last payment")
         if self.stop_on is not None:
             check_endpoint(self.stop_on, "stop_on")
         check_missing(self.missing_data)
@@ -230,7 +235,13 @@ class Refund(Sized):
         Sized.__post_init__(self)
         check_endpoint(self.endpoint)
         check_missing(self.missing_data)
-        check_amount(self.visit_every_months, f"{self.name}: visit_every_months")
+        check_months(self.visit_every_months, f"{self.name}: visit_every_months")
+        if 0.0 < self.visit_every_months < 0.1:
+            raise InputError(
+                "visits are at least 0.1 months apart, or 0 for at once",
+                field=f"{self.name}: visit_every_months",
+                found=self.visit_every_months,
+            )
         if (self.month is None) == (self.until_month is None):
             raise InputError(
                 "state either month (assessed once) or until_month (warranty)",
@@ -239,7 +250,7 @@ class Refund(Sized):
             )
         for field, value in (("month", self.month), ("until_month", self.until_month)):
             if value is not None:
-                check_amount(value, f"{self.name}: {field}")
+                check_months(value, f"{self.name}: {field}")
         if self.until_month == 0.0:
             raise InputError("a warranty needs some time", field=f"{self.name}: until_month", found=self.until_month)
         if self.decline not in ("none", "linear"):

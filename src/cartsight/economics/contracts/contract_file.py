@@ -251,12 +251,18 @@ def read_contract(raw: Mapping[str, Any], path: Path) -> ContractFile:
         registry.number("future_patients", default=1000.0),
     )
     registry.finish()
+    if not (1 <= question.registry_patients <= 100_000):
+        raise InputError(
+            "must be from 1 to 100 000", field="registry.registry_patients", found=question.registry_patients
+        )
     pool, simulation = _section(sections, "pool"), _section(sections, "simulation")
     patients_table = _section(sections, "patients")
     pool_patients = pool.integer("patients", "size", default=100)
     pool_years = pool.number("years", "enrolment_years", default=1.0)
-    if pool_patients < 1 or pool_years <= 0.0:
-        raise InputError("a pool has patients and some time", field="pool", found=(pool_patients, pool_years))
+    if not 1 <= pool_patients <= 1_000_000 or not 0.0 < pool_years <= 100.0:
+        raise InputError(
+            "a pool has 1 to 1 000 000 patients and up to 100 years", field="pool", found=(pool_patients, pool_years)
+        )
     start_year = pool.integer("start_year", default=0) or None
     pool.finish()
     trial = patients_table.integer("trial_patients", "trial_n", default=stated_trial) or None

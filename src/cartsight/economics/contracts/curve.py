@@ -60,10 +60,11 @@ class MixtureCurve:
     def __post_init__(self) -> None:
         if self.law not in LAWS:
             raise InputError("unknown law", field="law", found=self.law, allowed=", ".join(LAWS))
-        if not (math.isfinite(self.rate_per_year) and self.rate_per_year >= 0.0):
-            raise InputError("must be finite and not negative", field="rate_per_year", found=self.rate_per_year)
-        if not (math.isfinite(self.shape) and (self.shape > 0.0 or (self.law == "gompertz" and self.shape != 0.0))):
-            raise InputError("must be finite and above zero", field="shape", found=self.shape)
+        if not (math.isfinite(self.rate_per_year) and 0.0 <= self.rate_per_year <= 1e6):
+            raise InputError("must be from 0 to 1 000 000", field="rate_per_year", found=self.rate_per_year)
+        falling = self.law == "gompertz" and self.shape < 0.0
+        if not (math.isfinite(self.shape) and 0.01 <= abs(self.shape) <= 100.0 and (self.shape > 0.0 or falling)):
+            raise InputError("must be from 0.01 to 100 in size", field="shape", found=self.shape)
         if not 0.0 <= self.cured <= 1.0:
             raise InputError("must be a share from 0 to 1", field="cured", found=self.cured)
 

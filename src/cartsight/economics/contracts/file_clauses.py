@@ -182,8 +182,16 @@ def _annuity(name: str, table: Table) -> Clause:
     years = table.optional("years")
     interval = table.optional("interval_months", "every_months")
     per_year = table.optional("payments_per_year")
+    if per_year is not None:
+        if interval is not None or per_year <= 0.0:
+            raise InputError("must be above zero, and alone", field=table.path("payments_per_year"), found=per_year)
+        interval = 12.0 / per_year
     if interval is None:
-        interval = 12.0 if not per_year else 12.0 / per_year
+        interval = 12.0
+    if interval <= 0.0:
+        raise InputError("must be above zero", field=table.path("interval_months"), found=interval)
+    if years is not None and not 0.0 < years <= 100.0:
+        raise InputError("must be above zero, up to 100", field=table.path("years"), found=years)
     count = table.integer(
         "payments", "number", "number_of_payments", "instalments", "n", default=round(12.0 * (years or 5.0) / interval)
     )

@@ -49,6 +49,8 @@ def read_curve(table: Table) -> StatedCurve:
     if given and (given[0] < 0.0 or (given[0] == 0.0 and rate is None and monthly is None)):
         raise InputError("must be above zero", field=table.path("rate_per_year"), found=given[0])
     k = 1.0 if shape is None else shape
+    if not 0.01 <= abs(k) <= 100.0:
+        raise InputError("must be from 0.01 to 100 in size", field=table.path("shape"), found=k)
     if rate is None and monthly is not None:
         rate = 12.0 * monthly
     if rate is None and scale is not None:

@@ -61,7 +61,8 @@ class Table:
         value = self.take(*keys)
         if value is None:
             return default
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value) or value < 0:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or value != int(value) or value < 0:
             raise InputError("must be a whole number, not negative", field=self.path(keys[0]), found=value)
         return int(value)
 

@@ -15,7 +15,7 @@ from cartsight.economics.contracts.clauses import Clause, Sized, check_endpoint,
 from cartsight.economics.contracts.cohort import ContractCohort, Endpoint
 from cartsight.economics.contracts.ledger import PaymentBlock
 from cartsight.economics.contracts.settlement import Due, Settlement
-from cartsight.economics.contracts.terms import MissingData, check_amount, check_share
+from cartsight.economics.contracts.terms import MissingData, check_amount, check_months, check_share
 
 Float = npt.NDArray[np.float64]
 
@@ -160,7 +160,7 @@ class PooledFailure(Sized):
     def __post_init__(self) -> None:
         Sized.__post_init__(self)
         check_share(self.threshold, f"{self.name}: threshold")
-        check_amount(self.month, f"{self.name}: month")
+        check_months(self.month, f"{self.name}: month")
         check_endpoint(self.endpoint)
         check_missing(self.missing_data)
         if self.basis not in ("excess", "all"):

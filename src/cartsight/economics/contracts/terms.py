@@ -20,6 +20,15 @@ def check_share(value: float, field: str) -> None:
         raise InputError("must be a share from 0 to 1", field=field, found=value)
 
 
+LONGEST_MONTHS = 1200.0
+
+
+def check_months(value: float, field: str) -> None:
+    """Refuse a time that is negative or beyond a hundred years."""
+    if not (math.isfinite(value) and 0.0 <= value <= LONGEST_MONTHS):
+        raise InputError("must be from 0 to 1 200 months", field=field, found=value)
+
+
 def check_amount(value: float, field: str) -> None:
     """Refuse anything but a finite number that is not negative."""
     if not (math.isfinite(value) and value >= 0.0):
@@ -47,7 +56,7 @@ class Assessment:
     def __post_init__(self) -> None:
         check_share(self.sensitivity, "assessment.sensitivity")
         check_share(self.specificity, "assessment.specificity")
-        check_amount(self.payment_delay_months, "assessment.payment_delay_months")
+        check_months(self.payment_delay_months, "assessment.payment_delay_months")
         if self.sensitivity + self.specificity < 1.0:
             raise InputError(
                 "sensitivity and specificity below one in sum would be better read the other way round",
@@ -138,7 +147,7 @@ class Administration:
         check_amount(self.set_up_cost, "administration.set_up_cost")
         check_amount(self.cost_per_patient_year, "administration.cost_per_patient_year")
         if self.months is not None:
-            check_amount(self.months, "administration.months")
+            check_months(self.months, "administration.months")
         if self.paid_by not in ("payer", "manufacturer"):
             raise InputError(
                 "unknown party", field="administration.paid_by", found=self.paid_by, allowed="payer, manufacturer"
