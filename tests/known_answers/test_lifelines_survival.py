@@ -96,7 +96,10 @@ def test_aalen_johansen_without_ties() -> None:
         assert incidence.incidence == pytest.approx(expected, abs=1e-9)
         # lifelines computes the same delta-method variance; its first steps differ by rounding only.
         variance = theirs.variance_.reindex(incidence.time).to_numpy().ravel()
-        assert incidence.variance[5:] == pytest.approx(variance[5:], rel=1e-6)
+        # With nobody left at risk its last variance is NaN under some versions of pandas.
+        known = np.isfinite(variance)
+        assert known[:-1].all()
+        assert incidence.variance[5:][known[5:]] == pytest.approx(variance[5:][known[5:]], rel=1e-6)
 
 
 PAIRS = {

@@ -44,7 +44,8 @@ class MixtureCure(Law):
 
     @property
     def cure_fraction(self) -> Any:
-        return self.cure
+        # An improper law of the uncured (a Gompertz of falling hazard) leaves event-free people of its own.
+        return self.cure + (1.0 - self.cure) * self.uncured.cure_fraction
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -100,7 +101,8 @@ class NonMixtureCure(Law):
 
     @property
     def cure_fraction(self) -> Any:
-        return self.cure
+        # F of an improper kernel stays below one.
+        return self.cure ** (1.0 - self.kernel.cure_fraction)
 
     @property
     def parameters(self) -> dict[str, Any]:
