@@ -273,7 +273,7 @@ BAD = {
     "unknown endpoint": (SPAIN.replace('"remission"', '"remision"'), "remission"),
     "text in a number": (SPAIN.replace("share = 0.52", 'share = "half"'), "finite number"),
     "nan": (SPAIN.replace("price = 320000", "price = nan"), "finite number"),
-    "negative": (SPAIN.replace("date_months = 18", "date_months = -18"), "not negative"),
+    "negative": (SPAIN.replace("date_months = 18", "date_months = -18"), "from 0 to 1 200"),
     "no clause": ("price = 3\n[curve]\nrate_per_year = 1\n", "[[clause]]"),
     "no curve": (SPAIN.split("[curve]")[0], "[curve]"),
     "no price": (SPAIN.replace("price = 320000", ""), "price"),
