@@ -25,7 +25,6 @@ validate: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
-	$(BIN)/ruff format --check . || true
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -53,8 +53,16 @@ def random_instance_text(
         running = [round(5_200.0 * n * rng.uniform(0.9, 1.2), 2) for n in lines]
     fast = rng.integers(600, 4000, (2, plants, sites))
     slow = np.rint(fast * rng.uniform(0.3, 0.8, fast.shape)).astype(int)
-    out = [f"{c[i]} {m[k]} j1 {fast[0, k, i]}\n{c[i]} {m[k]} j2 {slow[0, k, i]}" for i in range(sites) for k in range(plants)]
-    back = [f"{m[k]} {h[i]} j1 {fast[1, k, i]}\n{m[k]} {h[i]} j2 {slow[1, k, i]}" for k in range(plants) for i in range(sites)]
+    out = [
+        f"{c[i]} {m[k]} j1 {fast[0, k, i]}\n{c[i]} {m[k]} j2 {slow[0, k, i]}"
+        for i in range(sites)
+        for k in range(plants)
+    ]
+    back = [
+        f"{m[k]} {h[i]} j1 {fast[1, k, i]}\n{m[k]} {h[i]} j2 {slow[1, k, i]}"
+        for k in range(plants)
+        for i in range(sites)
+    ]
     rows = [f"p{i + 1} c{at[i]} {days[i]} 1" for i in range(patients)]
     blocks = [
         f"set c := {' '.join(c)};",
@@ -93,7 +101,9 @@ def main() -> None:
     from cartsight.planning.instance_model import build_model
 
     print("plain: HiGHS branch and bound on the same reduced programme, without the search over sets")
-    print(f"{'per year':>8} {'profile':>7} {'plants':>6} {'limit':>5} {'hold':>4} {'seconds':>8} {'plain':>8} {'gap':>8}  result")
+    print(
+        f"{'per year':>8} {'profile':>7} {'plants':>6} {'limit':>5} {'hold':>4} {'seconds':>8} {'plain':>8} {'gap':>8}  result"
+    )
     slowest = 0.0
     for size in (int(word) for word in options.sizes.split(",")):
         for profile in "AB":
@@ -115,7 +125,9 @@ def main() -> None:
                         plain = build_model(instance, hold, maximum_sites=limit).programme.solve(
                             time_limit=options.plain_limit
                         )
-                        plain_seconds = f"{plain.seconds:.2f}" if plain.status == "optimal" else f">{options.plain_limit:g}"
+                        plain_seconds = (
+                            f"{plain.seconds:.2f}" if plain.status == "optimal" else f">{options.plain_limit:g}"
+                        )
                         slowest = max(slowest, found.seconds)
                         print(
                             f"{head} {found.seconds:>8.2f} {plain_seconds:>8} {found.gap:>8.1g}  {found.objective:,.2f} with "
