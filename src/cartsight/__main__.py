@@ -11,11 +11,14 @@ def main() -> None:
     # The matrices here are small and the work is parallel over draws: threads inside a factorisation only wait.
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    from typer.main import get_command
+
     from cartsight.cli import app
+    from cartsight.cli.uniform_options import complete_options
     from cartsight.core.errors import CartsightError, InputError
 
     try:
-        app()
+        complete_options(get_command(app))()
     except InputError as error:
         sys.stderr.write(f"cartsight: {error}\n")
         raise SystemExit(2) from None
