@@ -11,7 +11,7 @@ from cartsight.comparison.citing import input_table
 from cartsight.comparison.metrics import metric
 from cartsight.comparison.parameter_draws import draw_parameters
 from cartsight.core.errors import InputError, nearest
-from cartsight.scenario import Scenario, load_scenario
+from cartsight.scenario import Scenario, find_scenario, load_scenario
 from cartsight.simulation.pathways import ArmLoad, check_arm
 
 DRAWS_TO_CHECK = 64
@@ -69,7 +69,10 @@ def check_scenario(name_or_path: str | Path, *, seed: int | None = None) -> dict
     scenario = load_scenario(name_or_path)
     if seed is not None:
         scenario = scenario.with_analysis(seed=seed)
-    checks = check_arms(scenario)
+    try:
+        checks = check_arms(scenario)
+    except InputError as error:
+        raise error.located(file=find_scenario(name_or_path)) from None
     table = input_table(scenario)
     arms = []
     for name, load in checks.loads.items():

@@ -21,6 +21,12 @@ class Correlation(Frozen):
     rho: float = Field(ge=-0.99, le=0.99)
     reason: str = Field(min_length=3)
 
+    @model_validator(mode="after")
+    def _two_numbers(self) -> Self:
+        if self.first == self.second:
+            raise ValueError("a number cannot be correlated with itself; name two")
+        return self
+
 
 class Analysis(Frozen):
     """Perspective, horizon, discounting, draws and seed."""
@@ -51,6 +57,12 @@ class Analysis(Frozen):
     def _money_unit(self) -> Self:
         if not unit(self.money).is_money:
             raise ValueError(f"money must be a currency and price year such as usd_2024, not {self.money!r}")
+        pairs: set[frozenset[str]] = set()
+        for correlation in self.correlations:
+            pair = frozenset((correlation.first, correlation.second))
+            if pair in pairs:
+                raise ValueError(f"correlations: {correlation.first} and {correlation.second} are stated twice")
+            pairs.add(pair)
         if any(not math.isfinite(w) or w < 0 for w in self.willingness_to_pay):
             raise ValueError("willingness_to_pay must be finite and not negative")
         return self

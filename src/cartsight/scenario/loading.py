@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ from pydantic import ValidationError
 
 from cartsight.core.errors import InputError, nearest
 from cartsight.scenario.model import Scenario
+from cartsight.scenario.numbers import NOT_A_NUMBER
 from cartsight.scenario.shared_numbers import resolve_shared
 
 MAXIMUM_BYTES = 5_000_000
+MAXIMUM_DEPTH = 20
+_DEPTH = f"up to {MAXIMUM_DEPTH} levels"
 SHIPPED = Path(__file__).parent / "shipped"
 
 
@@ -30,19 +34,34 @@ def find_scenario(name_or_path: str | Path) -> Path:
         Neither a file nor a shipped name; the message gives the nearest name.
     """
     path = Path(name_or_path)
-    if path.is_file():
+    if _is_file(path):
         return path
     shipped = shipped_scenarios()
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]
-    if path.is_dir():
-        raise InputError("a scenario is a TOML file, not a folder", file=path)
+    if _is_folder(path):
+        raise InputError("a scenario is a TOML file, not a folder", found=str(name_or_path))
     raise InputError(
         "no such scenario file, and no shipped scenario of that name",
         found=str(name_or_path),
         allowed=", ".join(shipped) or None,
         hint=nearest(str(name_or_path), shipped),
     )
+
+
+def _is_file(path: Path) -> bool:
+    # A name that is too long for the file system, or holds a NUL, is a name that no file has.
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def load_scenario(name_or_path: str | Path) -> Scenario:
@@ -61,6 +80,7 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
 def validate(raw: dict[str, Any], path: Path, origin: dict[tuple[str, ...], Path] | None = None) -> Scenario:
     """Return the scenario of raw TOML data, or raise the first thing that is wrong with it."""
     try:
+        _check_names(raw)
         return Scenario.model_validate(resolve_shared(raw)).in_money()
     except ValidationError as error:
         raise _explain(error, raw, path, origin or {}) from None
@@ -84,11 +104,15 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> tuple[dict[str
             )
         candidate = path.parent / parent
         try:
-            parent_path = candidate if candidate.is_file() else find_scenario(parent)
+            parent_path = candidate if _is_file(candidate) else find_scenario(parent)
         except InputError as error:
             raise error.located(file=path, line=_line_of(path, ("extends",)), field="extends") from None
         base, origin = _read_with_parents(parent_path, (*children, here))
-        raw = _merge(base, raw)
+        try:
+            raw = _merge(base, raw)
+        except InputError as error:
+            line = _line_of(path, tuple((error.field or "").split(".")))
+            raise error.located(file=path, line=line) from None
     for key in _leaf_paths(read_toml(path)):
         origin[key] = path
     return raw, origin
@@ -108,26 +132,72 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from None
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        raw = tomllib.loads(text)
+    except RecursionError:
+        raise InputError("tables are nested too deeply for a scenario", file=path, allowed=_DEPTH) from None
+    except ValueError as error:
+        # Beside its own errors the TOML reader passes on those of Python's numbers, such as a whole number of 5000 digits.
         raise InputError(f"not valid TOML: {error}", file=path) from None
+    if _deeper_than(raw, MAXIMUM_DEPTH):
+        raise InputError("tables are nested too deeply for a scenario", file=path, allowed=_DEPTH)
+    return raw
+
+
+def _deeper_than(raw: dict[str, Any], limit: int) -> bool:
+    level: list[Any] = [raw]
+    for _ in range(limit + 1):
+        nodes = (node.values() if isinstance(node, dict) else node for node in level)
+        level = [item for node in nodes for item in node if isinstance(item, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 # A number is one decision: a child file that restates it replaces it whole, so no stale origin survives.
 _NUMBER_KEYS = {"value", "evidence", "assumed", "source", "estimated", "elicited", "same_as"}
 
 
-def _merge(base: dict[str, Any], child: dict[str, Any]) -> dict[str, Any]:
+def _merge(base: dict[str, Any], child: dict[str, Any], prefix: tuple[str, ...] = ()) -> dict[str, Any]:
     merged = dict(base)
     for key, item in child.items():
         old = merged.get(key)
         if item == {"remove": True}:
-            merged.pop(key, None)
-        elif isinstance(item, dict) and isinstance(old, dict) and not _NUMBER_KEYS & item.keys():
-            merged[key] = _merge(old, item)
+            if key not in merged:
+                raise InputError(
+                    "nothing of this name to remove",
+                    field=".".join((*prefix, key)),
+                    found=key,
+                    allowed=", ".join(base) or None,
+                    hint=nearest(key, base),
+                )
+            del merged[key]
+        elif isinstance(item, dict) and isinstance(old, dict) and not _is_number(item) and not _is_number(old):
+            merged[key] = _merge(old, item, (*prefix, key))
         else:
             merged[key] = item
     return merged
+
+
+def _is_number(table: dict[str, Any]) -> bool:
+    return any(key in _NUMBER_KEYS and not isinstance(item, dict) for key, item in table.items())
+
+
+# Field paths join names with dots; messages, tables and charts carry them.
+_NAME = re.compile(r"[^\W_][\w +%()-]{0,63}")
+
+
+def _check_names(raw: dict[str, Any], prefix: tuple[str, ...] = ()) -> None:
+    """Refuse a name that no field path can hold; the keys of a validation target's `change` are field paths."""
+    for key, item in raw.items():
+        if not _NAME.fullmatch(key):
+            raise InputError(
+                "this cannot be a name in a scenario",
+                field=".".join((*prefix, key)),
+                found=key,
+                allowed="a letter or digit, then letters, digits, spaces, - _ + % ( ), 64 at most",
+            )
+        if isinstance(item, dict) and not (prefix[:1] == ("validation",) and key == "change"):
+            _check_names(item, (*prefix, key))
 
 
 def _leaf_paths(node: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -173,6 +243,9 @@ def _explain(
     errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     first = errors[0]
     location = tuple(str(part) for part in first["loc"])
+    found = first.get("input")
+    if first["type"] == NOT_A_NUMBER:
+        location, found = (*location, first["ctx"]["field"]), first["ctx"]["found"]
     location = tuple(
         part for i, part in enumerate(location) if not (i == 2 and location[0] == "arms" and part in _TAGS)
     )
@@ -180,8 +253,12 @@ def _explain(
     line = _line_of(file, location)
     field = ".".join(location)
     more = f" ({len(errors) - 1} more after this one)" if len(errors) > 1 else ""
-    found = first.get("input")
     kind = first["type"]
+    plain = _in_plain_words(first, found)
+    if plain is not None:
+        problem, allowed, hint = plain
+        shown = found.get("modality") if isinstance(found, dict) else found
+        return InputError(problem + more, file=file, line=line, field=field, found=shown, allowed=allowed, hint=hint)
     if kind == "extra_forbidden":
         siblings = _siblings(raw, location, errors)
         return InputError(
@@ -196,8 +273,37 @@ def _explain(
     if kind == "missing":
         return InputError(f"missing field{more}", file=file, line=line, field=field)
     message = first["msg"].removeprefix("Value error, ")
+    if not field:
+        # A check of the whole scenario starts its message with the field path it is about.
+        named = _FIELD_FIRST.fullmatch(message)
+        if named is not None:
+            field, message = named.group(1), named.group(2)
+            line = _line_of(path, tuple(field.split(".")))
     message = message[0].lower() + message[1:] + more
-    return InputError(message, file=file, line=line, field=field, found=None if isinstance(found, dict) else found)
+    return InputError(
+        message.strip(), file=file, line=line, field=field or None, found=None if isinstance(found, dict) else found
+    )
+
+
+_FIELD_FIRST = re.compile(r"([a-z_]+(?:\.[\w-]+)+): (.*)", re.DOTALL)
+
+
+def _in_plain_words(first: Any, found: Any) -> tuple[str, str | None, str | None] | None:
+    """Return problem, allowed and hint where the schema's own words speak of Python; None keeps them."""
+    kind, context = first["type"], first.get("ctx", {})
+    if kind in {"model_type", "model_attributes_type"} and isinstance(found, (int, float, str)):
+        return "a number says where it comes from", '{ value = 0.2, unit = "probability", assumed = "why" }', None
+    if kind in {"model_type", "model_attributes_type", "dict_type"}:
+        return "this is a table of fields", None, None
+    if kind == "union_tag_not_found":
+        return "an arm needs a modality", ", ".join(sorted(_TAGS)), None
+    if kind == "union_tag_invalid":
+        return "unknown modality", ", ".join(sorted(_TAGS)), nearest(str(context.get("tag")), _TAGS)
+    if kind == "too_short" and isinstance(found, dict):
+        return f"needs at least {context.get('min_length')} entry", None, None
+    if kind == "too_long" and isinstance(found, dict):
+        return "too many entries", f"up to {context.get('max_length')}", None
+    return None
 
 
 _TAGS = {"autologous", "allogeneic", "in_vivo", "other_care"}

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic_core import PydanticCustomError
 
 from cartsight.core.distributions import Distribution
 from cartsight.core.errors import InputError
@@ -37,6 +38,8 @@ _ROW_INTERVALS = {
     "sensitivity_range": "range",
     "judgement_range": "range",
 }
+NOT_A_NUMBER = "not_a_number"
+"""Type of the validation error of a text, or of true or false, in a number's place; its context names the field."""
 LEVELS = {"confidence_95": 0.95, "credible_95": 0.95, "confidence_90": 0.90, "confidence_80": 0.80}
 
 
@@ -44,6 +47,25 @@ class Frozen(BaseModel):
     """Base of every scenario section: frozen, unknown fields refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_are_numbers(cls, data: Any) -> Any:
+        # Without this, "0.2" would be read as 0.2 and true as 1.
+        for name, value in data.items() if isinstance(data, Mapping) else ():
+            items = value if isinstance(value, (list, tuple)) else (value,)
+            if not any(isinstance(item, (str, bool)) for item in items) or name not in cls.model_fields:
+                continue
+            if _takes_only_numbers(cls.model_fields[name].annotation):
+                raise PydanticCustomError(NOT_A_NUMBER, "input should be a number", {"field": name, "found": value})
+        return data
+
+
+def _takes_only_numbers(annotation: Any) -> bool:
+    parts = get_args(annotation)
+    if not parts:
+        return annotation in (int, float, type(None), ...)
+    return all(_takes_only_numbers(part) for part in parts)
 
 
 class Number(Frozen):
@@ -199,6 +221,8 @@ class Number(Frozen):
                 )
             return self._from_interval(self.interval, value, self.low * factor, self.high * factor)
         if self.relative_sd is not None:
+            if not (self.spread_reason or "").strip():
+                raise InputError("a relative sd needs its reason", allowed="spread_reason beside relative_sd")
             return self._from_sd(value, abs(value) * self.relative_sd)
         if row is None or self.value is not None:
             return None
@@ -258,9 +282,7 @@ class Number(Frozen):
         if value == 0.0:
             raise InputError("a relative sd needs a value other than zero", found=value)
         kind = "normal" if self.minimum < 0 else "beta" if self.maximum == 1.0 else "lognormal"
-        return Uncertainty(
-            from_mean_sd(kind, value, sd), f"relative sd {sd / abs(value):.2g} ({self.spread_reason or 'stated'})"
-        )
+        return Uncertainty(from_mean_sd(kind, value, sd), f"relative sd {sd / abs(value):.2g} ({self.spread_reason})")
 
 
 def _constant(value: float) -> Distribution:

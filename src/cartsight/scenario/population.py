@@ -50,6 +50,17 @@ class BackgroundMortality(Frozen):
     year: int = Field(description="Year of the life table.")
     standardised_mortality_ratio: Ratio
 
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        from cartsight.core.errors import InputError
+        from cartsight.evidence.life_tables import life_table
+
+        try:
+            life_table(self.life_table, self.year)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return self
+
 
 class OtherCare(Frozen):
     """What patients receive who are never infused, from the day they leave the pathway."""

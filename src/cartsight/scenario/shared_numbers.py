@@ -58,11 +58,22 @@ def _copy(node: dict[str, Any], path: tuple[str, ...], root: dict[str, Any]) -> 
 def _number_at(root: dict[str, Any], target: str, field: str) -> dict[str, Any]:
     node: Any = root
     for part in target.split("."):
-        known = list(node) if isinstance(node, dict) else []
-        if part not in known:
-            hint = nearest(part, known)
+        if not isinstance(node, dict) or part not in node:
+            hint = nearest(target, _number_paths(root))
             raise InputError("same_as names no number of this scenario", field=field, found=target, hint=hint)
         node = node[part]
     if not isinstance(node, dict) or not {"value", "evidence", KEY} & node.keys():
         raise InputError("same_as must name a number, not a section or a text", field=field, found=target)
     return node
+
+
+def _number_paths(node: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[str]:
+    paths: list[str] = []
+    for key, item in node.items():
+        if not isinstance(item, dict):
+            continue
+        if {"value", "evidence"} & item.keys():
+            paths.append(".".join((*prefix, key)))
+        else:
+            paths += _number_paths(item, (*prefix, key))
+    return paths

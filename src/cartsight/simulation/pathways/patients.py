@@ -10,12 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cartsight.core.errors import InputError
 from cartsight.core.streams import Stream, patient_ids
 from cartsight.scenario import Scenario
 from cartsight.simulation.pathways.trajectory import Patients
 
 RUN_OUT_DAYS = 180.0
 """Patients keep arriving this long after the window, so that the last counted ones meet a loaded network."""
+
+LONGEST_WINDOW_YEARS = 1000.0
+"""A longer window is a slip in a referral rate: lots and calendars would be simulated for ever."""
+
+MOST_ARRIVALS = 20_000_000
+"""Counted patients and those who only load the network; a thousand times a shipped scenario."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +40,34 @@ class Window:
 
 
 def observation_window(scenario: Scenario) -> Window:
-    """Return the window in which the expected number of referrals is ``analysis.patients``."""
+    """Return the window in which the expected number of referrals is ``analysis.patients``.
+
+    Raises
+    ------
+    InputError
+        So few referrals that the window would be longer than `LONGEST_WINDOW_YEARS`, or so many that more than
+        `MOST_ARRIVALS` people would arrive.
+    """
     per_day = sum(region.referrals_per_year.x for region in scenario.population.regions.values())
     start = scenario.analysis.warm_up_days
-    end = start + scenario.analysis.patients / per_day
-    return Window(start, end, end + RUN_OUT_DAYS)
+    patients = scenario.analysis.patients
+    if not patients <= per_day * LONGEST_WINDOW_YEARS * 365.25:
+        raise InputError(
+            f"too few referrals for {patients} patients within {LONGEST_WINDOW_YEARS:g} years",
+            field="population.regions",
+            found=f"{per_day * 365.25:g} referrals a year in all regions together",
+            allowed=f"{patients / LONGEST_WINDOW_YEARS:g} a year or more; or fewer analysis.patients",
+        )
+    end = start + patients / per_day
+    window = Window(start, end, end + RUN_OUT_DAYS)
+    if per_day * window.arrivals_end > MOST_ARRIVALS:
+        raise InputError(
+            "too many referrals to simulate, with those of the warm-up",
+            field="population.regions",
+            found=f"{per_day * 365.25:g} referrals a year in all regions together",
+            allowed=f"up to {MOST_ARRIVALS:,} arrivals in all; model a catchment, or shorten analysis.warm_up_days",
+        )
+    return window
 
 
 def generate_patients(scenario: Scenario, seed: int, window: Window) -> Patients:
@@ -47,6 +77,9 @@ def generate_patients(scenario: Scenario, seed: int, window: Window) -> Patients
     first_hospital = 0
     for index, (name, region) in enumerate(population.regions.items()):
         rate = region.referrals_per_year.x
+        if rate == 0.0:
+            first_hospital += region.hospitals
+            continue
         expected = rate * window.arrivals_end
         # Six standard deviations above the mean; the cut below decides who is in.
         count = int(expected + 6.0 * np.sqrt(expected) + 20)
