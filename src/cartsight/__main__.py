@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+INTERRUPTED = "cartsight: interrupted; nothing was left half written\n"
+
 
 def main() -> None:
     """Run the command line; bad input is one message on stderr and exit code 2."""
@@ -28,8 +30,12 @@ def main() -> None:
     except BrokenPipeError:
         raise SystemExit(0) from None
     except KeyboardInterrupt:
-        sys.stderr.write("cartsight: interrupted; nothing was left half written\n")
+        sys.stderr.write(INTERRUPTED)
         raise SystemExit(130) from None
+    except SystemExit as stop:
+        if stop.code == 130:  # the command line's own handling of Ctrl-C, which says nothing
+            sys.stderr.write(INTERRUPTED)
+        raise
 
 
 if __name__ == "__main__":

@@ -118,3 +118,23 @@ def test_a_region_without_referrals_sends_nobody(tmp_path: Path) -> None:
     patients = generate_patients(scenario, 1, observation_window(scenario))
     assert set(patients.region.tolist()) == {1, 2, 3}
     assert patients.hospital.min() >= 7
+
+
+@pytest.mark.parametrize("command", ["compare", "run"])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--patients", "1"], "analysis.patients: input should be greater than or equal to 50; found 1"),
+        (["--seed", "-1"], "analysis.seed: input should be greater than or equal to 0; found -1"),
+        (["--output", "a" * 300], "--output: cannot be written"),
+    ],
+)
+def test_a_bad_option_shows_before_anything_runs(
+    complain: Complain, command: str, words: list[str], message: str
+) -> None:
+    assert message in complain(None, command, "lbcl-third-line-us", *words)
+
+
+@pytest.mark.parametrize("words", [["check", "lbcl-third-line-us", "--seed", "-1"], ["schema", "--output", "."]])
+def test_a_bad_option_elsewhere(complain: Complain, words: list[str]) -> None:
+    complain(None, *words)

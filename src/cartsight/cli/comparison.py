@@ -48,15 +48,15 @@ def compare(
     from datetime import UTC, datetime
 
     from cartsight.core.errors import InputError
-    from cartsight.reporting.run_folder import check_target, default_run_folder, source_files
+    from cartsight.reporting.run_folder import default_run_folder, source_files
     from cartsight.scenario import load_scenario
 
     if workers is not None and workers < 1:
         raise InputError("must be at least 1", field="--workers", found=workers)
     started = datetime.now(UTC)
-    loaded = load_scenario(scenario)
+    loaded = load_scenario(scenario).with_analysis(**_given(draws=draws, patients=patients, seed=seed))
     target = output if output is not None else default_run_folder(loaded.name, datetime.now())
-    check_target(target)
+    _check_output(target)
     with _progress(quiet) as tell:
         tell("point values", 0, 1)
         from cartsight.comparison.compare import compare as run_comparison
@@ -102,7 +102,7 @@ def run(
     from datetime import UTC, datetime
 
     from cartsight.core.errors import InputError, nearest
-    from cartsight.reporting.run_folder import check_target, default_run_folder, source_files
+    from cartsight.reporting.run_folder import default_run_folder, source_files
     from cartsight.scenario import load_scenario
 
     started, clock = datetime.now(UTC), time.perf_counter()
@@ -116,8 +116,9 @@ def run(
                 allowed=", ".join(loaded.arms),
                 hint=nearest(name, loaded.arms),
             )
+    loaded = loaded.with_analysis(**_given(patients=patients, seed=seed))
     target = output if output is not None else default_run_folder(loaded.name, datetime.now())
-    check_target(target)
+    _check_output(target)
     with _progress(quiet) as tell:
         tell("point values", 0, 1)
         from cartsight.reporting import tables
@@ -182,6 +183,20 @@ def warmup(json: Json = False, quiet: Quiet = False) -> None:
         print_json({"seconds": seconds})
     else:
         stdout_console().print(f"The simulation is compiled ({seconds:.1f} s).")
+
+
+def _check_output(target: Path) -> None:
+    from cartsight.core.errors import InputError
+    from cartsight.reporting.run_folder import check_target
+
+    try:
+        check_target(target)
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", field="--output", found=str(target)) from None
+
+
+def _given(**options: int | None) -> dict[str, int]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _page(document: dict[str, Any]) -> str:

@@ -315,8 +315,6 @@ def convergence(
 
 def _load(name: str, seed: int | None, patients: int | None) -> Scenario:
     """Return the scenario at the seed and number of patients asked for, checked."""
-    from pydantic import ValidationError
-
     from cartsight.comparison.checking import check_arms
     from cartsight.core.errors import InputError
     from cartsight.scenario import load_scenario
@@ -326,9 +324,9 @@ def _load(name: str, seed: int | None, patients: int | None) -> Scenario:
     if changes:
         try:
             loaded = loaded.with_analysis(**changes)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise InputError(first["msg"], field=f"--{first['loc'][0]}", found=first.get("input")) from None
+        except InputError as error:
+            option = "--" + (error.field or "").removeprefix("analysis.")
+            raise InputError(error.problem, field=option, found=error.found) from None
     check_arms(loaded)
     return loaded
 

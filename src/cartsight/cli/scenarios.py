@@ -208,6 +208,8 @@ def _write(target: Path, text: str) -> None:
 
     from cartsight.core.errors import InputError
 
+    if target.is_dir():
+        raise InputError("this is a folder, not a file", file=target, field="--output")
     temporary = target.with_name(target.name + ".partial")
     try:
         temporary.write_text(text, encoding="utf-8")

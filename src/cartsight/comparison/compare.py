@@ -36,7 +36,6 @@ from cartsight.comparison.value_of_information import (
     expected_value_of_perfect_information,
     partial_information_by_parameter,
 )
-from cartsight.core.errors import InputError
 from cartsight.economics.frontier import cost_effectiveness_frontier
 from cartsight.economics.net_benefit import summarise_net_benefit
 from cartsight.economics.pricing import price_patients
@@ -93,7 +92,7 @@ def compare(
         name: value for name, value in {"draws": draws, "patients": patients, "seed": seed}.items() if value is not None
     }
     if changes:
-        scenario = _changed(scenario, changes)
+        scenario = scenario.with_analysis(**changes)
     tell = progress or (lambda stage, done, total: None)
     seconds: dict[str, float] = {}
 
@@ -148,18 +147,6 @@ def compare(
         warnings=(*warnings, *saturated_lines(runs.table)),
         seconds=seconds,
     )
-
-
-def _changed(scenario: Scenario, changes: dict[str, Any]) -> Scenario:
-    from pydantic import ValidationError
-
-    try:
-        return scenario.with_analysis(**changes)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(
-            first["msg"], field="analysis." + ".".join(str(part) for part in first["loc"]), found=first.get("input")
-        ) from None
 
 
 def clean_draws(table: DrawTable) -> tuple[Float, Float]:

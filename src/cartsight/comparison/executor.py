@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-from cartsight.core.errors import InputError, nearest
+from cartsight.core.errors import CartsightError, InputError, nearest
 
 BACKENDS = ("serial", "threads", "processes", "dask")
 
@@ -56,13 +56,22 @@ class ProcessExecutor:
     def map_blocks(self, function: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
         """Yield the result of each block."""
         import multiprocessing
+        import signal
         from concurrent.futures import ProcessPoolExecutor
+        from concurrent.futures.process import BrokenProcessPool
 
         context = multiprocessing.get_context(
             "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
         )
-        with ProcessPoolExecutor(self.workers, mp_context=context) as pool:
-            yield from pool.map(function, blocks)
+        # Ctrl-C reaches every process of the terminal; this one stops, and the workers end with it without a word.
+        quiet = (signal.SIGINT, signal.SIG_IGN)
+        with ProcessPoolExecutor(self.workers, mp_context=context, initializer=signal.signal, initargs=quiet) as pool:
+            try:
+                yield from pool.map(function, blocks)
+            except BrokenProcessPool:
+                raise CartsightError(
+                    "a worker process ended before its work was done, most often for want of memory; try fewer workers"
+                ) from None
 
 
 class DaskExecutor:

@@ -209,8 +209,6 @@ def changed_scenario(scenario: Scenario, change: ScenarioAnalysis) -> Scenario:
     InputError
         No number at a path, a value outside its field's range, or a setting that is not allowed.
     """
-    from pydantic import ValidationError
-
     numbers = scenario.numbers()
     for path, value in change.values.items():
         if path not in numbers:
@@ -233,7 +231,6 @@ def changed_scenario(scenario: Scenario, change: ScenarioAnalysis) -> Scenario:
         return moved
     try:
         return moved.with_analysis(**change.analysis)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = f"scenarios.{change.name}: analysis." + ".".join(str(part) for part in first["loc"])
-        raise InputError(first["msg"], field=place, found=first.get("input")) from None
+    except InputError as error:
+        place = f"scenarios.{change.name}: {error.field}"
+        raise InputError(error.problem, field=place, found=error.found) from None

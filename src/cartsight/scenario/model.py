@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from cartsight.core.errors import InputError, nearest
 from cartsight.scenario.analysis import Analysis, ValidationTarget
 from cartsight.scenario.arms import AnyArm, AutologousArm
-from cartsight.scenario.numbers import Frozen, Money, Number
+from cartsight.scenario.numbers import NOT_A_NUMBER, Frozen, Money, Number
 from cartsight.scenario.pathway import CarePathway
 from cartsight.scenario.population import Population
 
@@ -104,8 +104,27 @@ class Scenario(Frozen):
         return sum(region.referrals_per_year.x for region in self.population.regions.values())
 
     def with_analysis(self, **changes: Any) -> Scenario:
-        """Return the scenario with other settings of the analysis, validated."""
-        analysis = Analysis.model_validate({**self.analysis.model_dump(), **changes})
+        """Return the scenario with other settings of the analysis, validated.
+
+        Raises
+        ------
+        InputError
+            A setting of the wrong kind or out of its range; the field is ``analysis.<setting>``.
+        """
+        try:
+            analysis = Analysis.model_validate({**self.analysis.model_dump(), **changes})
+        except ValidationError as error:
+            first = error.errors()[0]
+            place: tuple[Any, ...] = first["loc"]
+            found = first.get("input")
+            if first["type"] == NOT_A_NUMBER:
+                place, found = (first["ctx"]["field"],), first["ctx"]["found"]
+            message = first["msg"].removeprefix("Value error, ")
+            raise InputError(
+                message[0].lower() + message[1:],
+                field=".".join(("analysis", *map(str, place))),
+                found=None if isinstance(found, dict) else found,
+            ) from None
         return self.model_copy(update={"analysis": analysis})
 
     def with_values(self, values: Mapping[str, float], *, known: bool = False) -> Scenario:
