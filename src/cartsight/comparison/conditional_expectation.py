@@ -17,9 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.interpolate import BSpline
 from scipy.special import eval_hermitenorm, gammaln, ndtri
-from scipy.stats import rankdata
 
 from cartsight.core.errors import InputError
 
@@ -81,12 +79,16 @@ def normal_scores(values: npt.ArrayLike) -> Float:
     E[Y | x] is the same function of any increasing transform of x; normal scores keep the knots where the
     draws are, whatever the skewness of a prior.
     """
+    from scipy.stats import rankdata
+
     x = np.asarray(values, dtype=np.float64)
     return np.asarray(ndtri((rankdata(x) - 0.5) / x.size), dtype=np.float64)
 
 
 def _spline_columns(z: Float, columns: int) -> tuple[Float, Float]:
     """Return a cubic B-spline basis on equal knots over `z`, and its second-difference penalty."""
+    from scipy.interpolate import BSpline
+
     inner = columns - 3
     low, high = float(z.min()), float(z.max())
     step = (high - low) / inner

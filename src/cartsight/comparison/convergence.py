@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from cartsight.core.errors import InputError
 from cartsight.economics.net_benefit import checked_draws, net_monetary_benefit
@@ -62,6 +61,8 @@ def running_mean(values: npt.ArrayLike, *, count: int = 50, level: float = 0.95)
     that, so that the bounds are on the safe side; `replicate_standard_error` measures the precision of such
     designs.
     """
+    from scipy import stats
+
     x = np.asarray(values, dtype=np.float64)
     at = checkpoints(x.size, count)
     shifted = x - x[0]
@@ -114,6 +115,8 @@ def decision_convergence(
     count : int
         Number of checkpoints.
     """
+    from scipy import stats
+
     cost, effect = checked_draws(costs, effects)
     benefit = net_monetary_benefit(cost, effect, wtp)
     at = checkpoints(benefit.shape[0], count)

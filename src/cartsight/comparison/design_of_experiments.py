@@ -15,7 +15,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
-from scipy.stats import qmc
 
 from cartsight.core.errors import InputError, nearest
 
@@ -59,6 +58,8 @@ def unit_cube_design(draws: int, parameters: int, *, method: Design = "sobol", s
         On a size below one, an unknown method, or more columns than Sobol direction numbers exist for (21
         201).
     """
+    from scipy.stats import qmc
+
     if draws < 1 or parameters < 1:
         raise InputError("a design needs at least one draw and one parameter", found=(draws, parameters))
     generator = np.random.Generator(np.random.PCG64(seed))

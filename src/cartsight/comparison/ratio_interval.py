@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from cartsight.core.errors import InputError
 
@@ -67,6 +66,8 @@ def fieller_interval(numerator: npt.ArrayLike, denominator: npt.ArrayLike, *, le
     Fieller 1954, doi:10.1111/j.2517-6161.1954.tb00159.x; Willan & O'Brien 1996,
     Health Economics 5:297-305.
     """
+    from scipy import stats
+
     x, y = _paired(numerator, denominator)
     n = x.size
     t_squared = float(stats.t.ppf((1.0 + level) / 2.0, n - 1)) ** 2

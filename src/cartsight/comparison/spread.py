@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from cartsight.core.errors import InputError
 
@@ -140,6 +139,8 @@ def _between_interval(
     count: float,
 ) -> tuple[float, float]:
     """Return the 95 % interval of a variance component (Williams 1962, Biometrika 49:278), cut at 0."""
+    from scipy import stats
+
     ends = []
     for tail in (0.975, 0.025):
         chi = float(stats.chi2.ppf(tail, degrees_between))
@@ -301,6 +302,8 @@ def paired_difference(first: npt.ArrayLike, second: npt.ArrayLike, *, level: flo
     InputError
         When shapes differ or there are fewer than two draws.
     """
+    from scipy import stats
+
     x = np.asarray(first, dtype=np.float64)
     y = np.asarray(second, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape or x.size < 2:
