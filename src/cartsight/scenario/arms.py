@@ -16,11 +16,7 @@ from cartsight.scenario.numbers import (
     HazardRatio,
     LogOdds,
     Money,
-    MoneyPerBatch,
-    MoneyPerDose,
-    MoneyPerLot,
     MoneyPerMonth,
-    MoneyPerShipment,
     MoneyPerYear,
     OddsRatio,
     Probability,
@@ -28,6 +24,7 @@ from cartsight.scenario.numbers import (
     Utility,
     VariableDuration,
 )
+from cartsight.scenario.plant_costs import LotCosts, PlantCosts
 from cartsight.scenario.survival import SurvivalLaw
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -165,21 +162,6 @@ class Site(Frozen):
         return self
 
 
-class PlantCosts(Frozen):
-    """Cost of goods: what a plant spends, whether it is busy or idle, and what a batch adds."""
-
-    site_per_year: MoneyPerYear = Field(description="Facility and general overhead of one site.")
-    line_per_year: MoneyPerYear = Field(description="Capital and standing cost of one line.")
-    quality_overhead_per_site_year: MoneyPerYear = Field(
-        description="Quality unit, licence and validation of one licensed site."
-    )
-    materials_per_batch: MoneyPerBatch
-    vector_per_batch: MoneyPerBatch
-    labour_per_batch: MoneyPerBatch
-    quality_control_per_batch: MoneyPerBatch
-    shipping_per_shipment: MoneyPerShipment
-
-
 class Collection(Frozen):
     """Leukapheresis."""
 
@@ -260,21 +242,6 @@ class LotProcess(Frozen):
         if self.order_up_to <= self.reorder_point:
             raise ValueError("order_up_to must be above reorder_point")
         return self
-
-
-class LotCosts(Frozen):
-    """Cost of goods of a product made in lots."""
-
-    site_per_year: MoneyPerYear
-    line_per_year: MoneyPerYear
-    quality_overhead_per_site_year: MoneyPerYear
-    materials_per_lot: MoneyPerLot
-    vector_per_lot: MoneyPerLot
-    labour_per_lot: MoneyPerLot
-    quality_control_per_lot: MoneyPerLot
-    fill_and_storage_per_dose: MoneyPerDose
-    shipping_per_shipment: MoneyPerShipment
-    donor_per_lot: MoneyPerLot | None = None
 
 
 class AllogeneicArm(Arm):
