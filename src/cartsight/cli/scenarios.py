@@ -140,11 +140,9 @@ def schema(
     """Print the JSON Schema of a scenario, for editors that check TOML while you type."""
     import json as json_module
 
-    from cartsight.scenario import Scenario
+    from cartsight.scenario.schema import scenario_schema
 
-    document: dict[str, Any] = Scenario.model_json_schema()
-    document["properties"]["extends"] = {"type": "string", "description": "A parent file or shipped scenario."}
-    document["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    document = scenario_schema()
     if output is None:
         print_json(document)
     else:
