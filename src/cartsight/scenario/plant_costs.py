@@ -28,6 +28,11 @@ class PlantCosts(Frozen):
     quality_control_per_batch: MoneyPerBatch
     shipping_per_shipment: MoneyPerShipment
 
+    @property
+    def itemised(self) -> bool:
+        """Whether costs are stated by activity beside the fields of this section."""
+        return False
+
 
 class LotCosts(Frozen):
     """Cost of goods of a product made in lots."""
@@ -42,3 +47,8 @@ class LotCosts(Frozen):
     fill_and_storage_per_dose: MoneyPerDose
     shipping_per_shipment: MoneyPerShipment
     donor_per_lot: MoneyPerLot | None = None
+
+    @property
+    def itemised(self) -> bool:
+        """Whether costs are stated by activity beside the fields of this section."""
+        return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from cartsight.simulation.pathways import trajectory as t
 from cartsight.simulation.pathways.build import build_model
 from cartsight.simulation.pathways.patients import Window, generate_patients, observation_window
 from cartsight.simulation.pathways.plant import PlantRecord, ResourceUse
+from cartsight.simulation.pathways.plant_counts import autologous_batches, count_drivers, lots_made
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
@@ -140,14 +141,15 @@ def _plant(
     uses = _resource_uses(result)
     infused = _logged(result, t.INFUSION, window)
     shipments = _logged(result, t.SHIPMENT, window)
+    itemised = arm.costs.itemised
     if isinstance(arm, AutologousArm):
+        hospitals = sum(region.hospitals for region in scenario.population.regions.values())
         if arm.at_every_hospital is not None:
-            sites = sum(region.hospitals for region in scenario.population.regions.values())
-            lines = sites * arm.at_every_hospital.lines
+            sites, lines = hospitals, hospitals * arm.at_every_hospital.lines
         else:
             assert arm.sites is not None
             sites, lines = len(arm.sites), sum(site.lines for site in arm.sites.values())
-        return PlantRecord(
+        plant = PlantRecord(
             years=window.years,
             sites=sites,
             lines=lines,
@@ -158,11 +160,15 @@ def _plant(
             infused=infused,
             shipments=shipments,
             resources=uses,
+            batches=autologous_batches(result, window) if itemised else None,
+        )
+        return replace(
+            plant, counts=count_drivers(arm, plant, result, _logged(result, t.LEUKAPHERESIS, window), hospitals)
         )
     lots = result.lots
     stock = result.stock("doses", window=True)
     ended = (lots.end_time >= window.start) & (lots.end_time < window.end)
-    return PlantRecord(
+    plant = PlantRecord(
         years=window.years,
         sites=arm.lots.sites,
         lines=arm.lots.sites * arm.lots.lines,
@@ -177,7 +183,9 @@ def _plant(
         doses_expired=stock.expired,
         stock_out_fraction=stock.stock_out / (window.end - window.start),
         resources=uses,
+        batches=lots_made(result, window) if itemised else None,
     )
+    return replace(plant, counts=count_drivers(arm, plant, result, 0, 0))
 
 
 def _resource_uses(result: FlowResult) -> tuple[ResourceUse, ...]:

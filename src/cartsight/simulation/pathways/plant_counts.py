@@ -1,0 +1,142 @@
+"""Cost drivers counted from a flow, and what became of every batch or lot."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from cartsight.scenario.arms import AutologousArm, Site
+from cartsight.simulation import FlowResult
+from cartsight.simulation.pathways import trajectory as t
+from cartsight.simulation.pathways.patients import Window
+from cartsight.simulation.pathways.plant import FATES, BatchTable, Float, Int, PlantRecord
+
+
+def count_drivers(
+    arm: object, plant: PlantRecord, result: FlowResult, leukaphereses: int, hospitals: int
+) -> dict[str, float]:
+    """Return the drivers that every run counts, by their name in `DRIVERS`; counts over the window, fixed ones in years."""
+    counts: dict[str, float] = {
+        "site years": plant.sites * plant.years,
+        "line years": plant.lines * plant.years,
+        "line days in runs": _busy(result, "line"),
+        "patients infused": plant.infused,
+        "shipments": plant.shipments,
+    }
+    made = "batches" if isinstance(arm, AutologousArm) else "lots"
+    counts |= {
+        f"{made} started": plant.started,
+        f"{made} failed": plant.failed,
+        f"{made} finished": plant.started - plant.failed,
+        f"{made} out of specification": plant.out_of_specification,
+        f"{made} released": plant.released,
+    }
+    if not isinstance(arm, AutologousArm):
+        return counts | {
+            "doses received": plant.doses_received,
+            "doses taken": plant.doses_taken,
+            "doses expired": plant.doses_expired,
+        }
+    counts["leukaphereses"] = leukaphereses
+    counts["quality control lane days"] = _busy(result, "quality control")
+    if arm.process.quality_assurance_review is not None:
+        counts["batches reviewed"] = plant.started - plant.failed
+    for name, field in (
+        ("quality control lane years", "quality_control_lanes"),
+        ("operator team years", "operator_teams"),
+        ("reviewer years", "quality_assurance_reviewers"),
+    ):
+        stated = [(getattr(site, field), number) for site, number in _plants(arm, hospitals)]
+        if all(places is not None for places, _ in stated):
+            counts[name] = plant.years * sum(places * number for places, number in stated)
+    return counts
+
+
+def _plants(arm: AutologousArm, hospitals: int) -> list[tuple[Site, int]]:
+    if arm.at_every_hospital is not None:
+        return [(arm.at_every_hospital, hospitals)]
+    return [(site, 1) for site in (arm.sites or {}).values()]
+
+
+def _busy(result: FlowResult, kind: str) -> float:
+    names = [name for name in result.resource_names if name.split("/", 1)[0] == kind]
+    return float(sum(result.resource(name, window=True).busy for name in names))
+
+
+def autologous_batches(result: FlowResult, window: Window) -> BatchTable:
+    """Return every batch started in the window and what became of it, whenever that was.
+
+    A batch's events are those of its patient from its start to the patient's next start.
+    """
+    start_patient, start_day = _events(result, t.BATCH_STARTED)
+    # Sorted by patient, then day: an event belongs to the last start before it.
+    order = np.lexsort((start_day, start_patient))
+    start_patient, start_day = start_patient[order], start_day[order]
+
+    def of(kind: str) -> tuple[Int, Float]:
+        patient, day = _events(result, kind)
+        merged = np.lexsort(
+            (
+                np.concatenate([np.zeros(start_day.size), np.ones(day.size)]),
+                np.concatenate([start_day, day]),
+                np.concatenate([start_patient, patient]),
+            )
+        )
+        is_start = merged < start_day.size
+        last = np.cumsum(is_start) - 1
+        mine = last[~is_start]
+        events = merged[~is_start] - start_day.size
+        own = (mine >= 0) & (start_patient[np.maximum(mine, 0)] == patient[events])
+        return mine[own], day[events[own]]
+
+    fate = np.full(start_day.size, FATES.index("released"), dtype=np.int64)
+    run_days = np.full(start_day.size, np.nan)
+    rejected, _ = of(t.OUT_OF_SPECIFICATION)
+    released, _ = of(t.PRODUCT_RELEASED)
+    infused, _ = of(t.INFUSION)
+    failed, failed_day = of(t.BATCH_FAILED)
+    out = np.zeros(start_day.size, dtype=np.bool_)
+    out[rejected] = True
+    left = np.zeros(start_day.size, dtype=np.bool_)
+    left[released] = True
+    given = np.zeros(start_day.size, dtype=np.bool_)
+    given[infused] = True
+    fate[~left] = FATES.index("abandoned")
+    fate[~left & out] = FATES.index("discarded")
+    fate[given & ~out] = FATES.index("infused")
+    fate[given & out] = FATES.index("infused out of specification")
+    fate[failed] = FATES.index("failed")
+    run_days[failed] = failed_day - start_day[failed]
+    return _in_window(BatchTable(start_day, start_patient, fate, run_days), window)
+
+
+def lots_made(result: FlowResult, window: Window) -> BatchTable:
+    """Return every lot started in the window and what became of it."""
+    lots = result.lots
+    start = lots.mark("lot started")
+    rows = np.flatnonzero(~np.isnan(start))
+    failed = lots.ended("failed")[rows]
+    fate = np.full(rows.size, FATES.index("released"), dtype=np.int64)
+    fate[lots.ended("rejected")[rows]] = FATES.index("discarded")
+    fate[failed] = FATES.index("failed")
+    run_days = np.where(failed, lots.end_time[rows] - start[rows], np.nan)
+    order = np.argsort(start[rows], kind="stable")
+    table = BatchTable(start[rows], np.full(rows.size, -1, dtype=np.int64), fate, run_days)
+    return _in_window(_take(table, order), window)
+
+
+def _in_window(table: BatchTable, window: Window) -> BatchTable:
+    rows = np.flatnonzero((table.start_day >= window.start) & (table.start_day < window.end))
+    return _take(table, rows[np.argsort(table.start_day[rows], kind="stable")])
+
+
+def _take(table: BatchTable, rows: npt.NDArray[np.intp]) -> BatchTable:
+    return BatchTable(table.start_day[rows], table.patient[rows], table.fate[rows], table.run_days[rows])
+
+
+def _events(result: FlowResult, kind: str) -> tuple[Int, Float]:
+    log = result.patients.log
+    if kind not in log.names:
+        return np.zeros(0, dtype=np.int64), np.zeros(0)
+    entity, day = log.of(kind)
+    return entity.astype(np.int64), day
