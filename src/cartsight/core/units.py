@@ -56,6 +56,8 @@ BASE_UNITS: dict[str, tuple[str, float]] = {
     "miles": ("distance", 1.609344),
     "square_metres": ("area", 1.0),
     "square_feet": ("area", 0.09290304),
+    "millilitres": ("volume", 1.0),
+    "litres": ("volume", 1000.0),
     "cells": ("cells", 1.0),
     "cells_per_kg": ("cells_per_kg", 1.0),
     "cells_per_microlitre": ("cell_concentration", 1.0),
