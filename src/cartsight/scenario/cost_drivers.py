@@ -1,0 +1,101 @@
+"""What a cost may be stated per one of: the vocabulary of cost drivers that a plant's simulation counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Carrier = Literal[
+    "started",
+    "finished",
+    "failed",
+    "out of specification",
+    "released",
+    "infused",
+    "doses taken",
+    "doses expired",
+    "shipped",
+    "line days",
+    "capacity",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """Something that is counted in the observation window and that a cost may be stated per one of.
+
+    Attributes
+    ----------
+    meaning : str
+    units : tuple of str
+        Denominators of a money unit that fit, the plainest first.
+    carrier : str
+        Which batches or lots bear the cost: "started" all of them, "shipped" all of them and those that left once more,
+        "line days" by the days they held a line; "capacity" is a fixed cost, borne by the time lines are held, the
+        rest idle.
+    resource : str
+        Of a fixed cost: the group of resources whose use says how much of it is idle.
+    """
+
+    meaning: str
+    units: tuple[str, ...]
+    carrier: Carrier
+    resource: str = "line"
+
+    @property
+    def fixed(self) -> bool:
+        """Whether its cost runs whatever is made."""
+        return self.carrier == "capacity"
+
+
+_BATCH = ("batch", "therapy", "patient")
+_LOT = ("lot", "batch")
+_PIECE = ("unit",)
+
+DRIVERS: dict[str, Driver] = {
+    "site years": Driver("licensed sites times years", ("site_year", "year", "site"), "capacity"),
+    "line years": Driver("lines times years, busy or idle", ("line", "year"), "capacity"),
+    "quality control lane years": Driver(
+        "places in release testing times years", ("unit", "year"), "capacity", "quality control"
+    ),
+    "operator team years": Driver(
+        "operator teams on duty times years, where sites state them", ("unit", "year"), "capacity", "operators"
+    ),
+    "reviewer years": Driver(
+        "reviewers of batch records times years, where sites state them",
+        ("unit", "year"),
+        "capacity",
+        "quality assurance",
+    ),
+    "batches started": Driver("batches for one patient started", _BATCH, "started"),
+    "batches failed": Driver("batches that yielded no product", _BATCH, "failed"),
+    "batches finished": Driver("batches started less batches failed", _BATCH, "finished"),
+    "batches reviewed": Driver("batch records reviewed", _BATCH, "finished"),
+    "batches out of specification": Driver(
+        "finished batches that failed a release test", _BATCH, "out of specification"
+    ),
+    "batches released": Driver("batches that left the plant, out of specification included", _BATCH, "released"),
+    "lots started": Driver("lots of many doses started", _LOT, "started"),
+    "lots failed": Driver("lots that yielded nothing", _LOT, "failed"),
+    "lots finished": Driver("lots started less lots failed", _LOT, "finished"),
+    "lots out of specification": Driver("finished lots that failed release", _LOT, "out of specification"),
+    "lots released": Driver("lots released to stock", _LOT, "released"),
+    "doses received": Driver("doses received in stock", ("dose", "vial"), "released"),
+    "doses taken": Driver("doses taken from stock for patients", ("dose", "vial"), "doses taken"),
+    "doses expired": Driver("doses that expired in stock", ("dose", "vial"), "doses expired"),
+    "patients infused": Driver("patients infused", ("patient", "person"), "infused"),
+    "leukaphereses": Driver("leukaphereses, failed ones included", ("visit", "unit"), "started"),
+    "shipments": Driver("shipments of cells, batches or doses", ("shipment",), "shipped"),
+    "line days in runs": Driver("days that lines were held", ("line_day", "day"), "line days"),
+    "quality control lane days": Driver("days that places in release testing were held", ("day",), "finished"),
+    "quality control tests": Driver("release tests done, repeats included", _PIECE, "finished"),
+    "vector lots received": Driver("vector lots received at the plant", ("lot", "batch"), "started"),
+    "vector lots expired": Driver("vector lots or remainders discarded at expiry", ("lot", "batch"), "started"),
+    "changeovers": Driver("changeovers of a line between products or processes", _PIECE, "started"),
+    "cleanings": Driver("clean-downs of a line between runs", _PIECE, "started"),
+    "repairs": Driver("repairs of lines and instruments", _PIECE, "started"),
+    "media fills": Driver("media fills, the simulated runs that qualify people and lines", _PIECE, "started"),
+}
+"""What may be counted in a plant, by name. A run counts those that its arm's features have."""
+
+FIXED_DRIVERS: tuple[str, ...] = tuple(name for name, driver in DRIVERS.items() if driver.fixed)
