@@ -62,6 +62,9 @@ def test_every_category_of_an_infused_patient_by_hand() -> None:
         + 3_000.0 * max(relapse - infusion - 365.25, 0.0) / 365.25,
         "relapse care": 5_000.0 + 8_000.0 * (dead - relapse) / MONTH,
         "retreatment": 0.0,
+        "later lines": 0.0,
+        "transplant": 0.0,
+        "secondary malignancy": 0.0,
         "other care": 0.0,
         "end of life": 20_000.0,
     }

@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from cartsight.core.errors import InputError, nearest
 from cartsight.core.units import DAYS_PER_MONTH, DAYS_PER_YEAR
+from cartsight.economics.cost_items import Payments, Stays
+from cartsight.economics.later_costs import later_payments, later_stays
 from cartsight.economics.ledger import CostLedger
 from cartsight.outcomes.quality_of_life import NEGLIGIBLE
 from cartsight.outcomes.result import Outcomes
@@ -42,6 +44,9 @@ CATEGORIES: tuple[str, ...] = (
     "follow-up",
     "relapse care",
     "retreatment",
+    "later lines",
+    "transplant",
+    "secondary malignancy",
     "other care",
     "end of life",
 )
@@ -96,27 +101,6 @@ class PatientCosts:
         """Return the mean cost per referred patient by category."""
         mean = (self.discounted if discounted else self.amount).mean(axis=1)
         return dict(zip(self.categories, mean.tolist(), strict=True))
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Payments:
-    """One-time costs of a category: patients, days and the amount each of them costs."""
-
-    category: str
-    patient: Int
-    day: Float
-    amount: float
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Stays:
-    """A running cost of a category: patients, first and last day, money per day."""
-
-    category: str
-    patient: Int
-    start: Float
-    end: Float
-    per_day: float
 
 
 def price_patients(
@@ -208,7 +192,7 @@ def cost_ledger(
     )
 
 
-def _cells(items: Sequence[_Payments | _Stays], n: int) -> tuple[Int, list[int]]:
+def _cells(items: Sequence[Payments | Stays], n: int) -> tuple[Int, list[int]]:
     """Return the place of every row in a flat table of shape (categories, n), and the rows of each item."""
     sizes = [item.patient.size for item in items]
     first = np.repeat([_CODE[item.category] * n for item in items], sizes)
@@ -230,7 +214,7 @@ def _discounted_days(start: Float, length: Float, delta: float) -> Float:
     return np.asarray(np.exp(-delta * start) * -np.expm1(-delta * length) / delta)
 
 
-def _by_year(stay: _Stays) -> Iterator[tuple[Int, Float, Float]]:
+def _by_year(stay: Stays) -> Iterator[tuple[Int, Float, Float]]:
     """Yield the pieces of a stay that fall into each year from referral."""
     if not stay.patient.size:
         return
@@ -249,7 +233,7 @@ def _items(
     scenario: Scenario,
     arm_name: str,
     cost_per_infused: float | None,
-) -> tuple[list[_Payments], list[_Stays]]:
+) -> tuple[list[Payments], list[Stays]]:
     if arm_name not in scenario.arms:
         raise InputError(
             "unknown arm",
@@ -268,14 +252,17 @@ def _items(
     elsewhere = scenario.population.other_care.cost_at_start
     if elsewhere is not None:
         who = _never_infused_alive(outcomes)
-        payments.append(_Payments("other care", who, outcomes.exit_day[who], elsewhere.x))
+        payments.append(Payments("other care", who, outcomes.exit_day[who], elsewhere.x))
     dead = np.flatnonzero(outcomes.dead)
     end_of_life = arm.end_of_life_cost.x if isinstance(arm, OtherCareArm) else arm.long_term.end_of_life_cost.x
-    payments.append(_Payments("end of life", dead, outcomes.death_day[dead], end_of_life))
+    payments.append(Payments("end of life", dead, outcomes.death_day[dead], end_of_life))
     if product is not None:
         unit_cost = _product_unit_cost(scenario, product, cost_per_infused)
         payments += _treatment(trajectories, outcomes, scenario, product, unit_cost)
         stays += _after_treatment(outcomes, product)
+        if outcomes.later is not None:
+            payments += later_payments(outcomes.later, product)
+            stays += later_stays(outcomes, outcomes.later, product)
     return payments, stays
 
 
@@ -294,7 +281,7 @@ def _product_unit_cost(scenario: Scenario, arm: ProductArm, cost_per_infused: fl
 
 def _pathway_events(
     trajectories: Trajectories, outcomes: Outcomes, scenario: Scenario, arm: ProductArm | None
-) -> Iterator[_Payments]:
+) -> Iterator[Payments]:
     """Yield the costs of logged events: care-pathway steps, collection, lymphodepletion, redosing visits."""
     prices: dict[str, tuple[str, float]] = {}
     for name, step in scenario.care_pathway.steps.items():
@@ -311,7 +298,7 @@ def _pathway_events(
         patient, day = trajectories.events(kind)
         # The flow of an in vivo course runs on to its last dose; the dead do not come to it.
         counts = day <= outcomes.survival_days[patient]
-        yield _Payments(category, patient[counts], day[counts], amount)
+        yield Payments(category, patient[counts], day[counts], amount)
 
 
 def _never_infused_alive(outcomes: Outcomes) -> Int:
@@ -320,21 +307,21 @@ def _never_infused_alive(outcomes: Outcomes) -> Int:
 
 def _before_and_elsewhere(
     trajectories: Trajectories, outcomes: Outcomes, scenario: Scenario, arm: ProductArm | None
-) -> Iterator[_Stays]:
+) -> Iterator[Stays]:
     """Yield the running costs of waiting, of bridging therapy and of other care."""
     population = scenario.population
     everyone = np.arange(len(outcomes))
     until = np.minimum(outcomes.exit_day, outcomes.survival_days)
     per_day = population.waiting_cost_per_month.x / DAYS_PER_MONTH
-    yield _Stays("waiting care", everyone, np.zeros(len(outcomes)), until, per_day)
+    yield Stays("waiting care", everyone, np.zeros(len(outcomes)), until, per_day)
     bridging = scenario.care_pathway.bridging
     if bridging is not None and arm is not None:
         start = bridging_start_day(trajectories, scenario)
         who = np.flatnonzero(trajectories.bridged & (start < until))
-        yield _Stays("bridging", who, start[who], until[who], bridging.cost_per_month.x / DAYS_PER_MONTH)
+        yield Stays("bridging", who, start[who], until[who], bridging.cost_per_month.x / DAYS_PER_MONTH)
     who = _never_infused_alive(outcomes)
     per_day = population.other_care.cost_per_month.x / DAYS_PER_MONTH
-    yield _Stays("other care", who, outcomes.exit_day[who], outcomes.survival_days[who], per_day)
+    yield Stays("other care", who, outcomes.exit_day[who], outcomes.survival_days[who], per_day)
 
 
 def bridging_start_day(trajectories: Trajectories, scenario: Scenario) -> Float:
@@ -355,60 +342,61 @@ def bridging_start_day(trajectories: Trajectories, scenario: Scenario) -> Float:
 
 def _treatment(
     trajectories: Trajectories, outcomes: Outcomes, scenario: Scenario, arm: ProductArm, unit_cost: float
-) -> Iterator[_Payments]:
+) -> Iterator[Payments]:
     """Yield the one-time costs of the infused."""
     infused = np.flatnonzero(outcomes.infused & (outcomes.infusion_day <= outcomes.horizon_days))
     day = outcomes.infusion_day[infused]
     charged = infused
     if scenario.analysis.perspective == "payer" and not arm.price.paid_if_out_of_specification:
         charged = infused[~trajectories.out_of_specification[infused]]
-    yield _Payments("product", charged, outcomes.infusion_day[charged], unit_cost)
-    yield _Payments("infusion and stay", infused, day, arm.hospital.infusion_and_stay.x)
+    yield Payments("product", charged, outcomes.infusion_day[charged], unit_cost)
+    yield Payments("infusion and stay", infused, day, arm.hospital.infusion_and_stay.x)
     relapse_care = np.flatnonzero(np.isfinite(outcomes.relapse_care_day))
     at_start = arm.long_term.relapse_care_cost_at_start.x
-    yield _Payments("relapse care", relapse_care, outcomes.relapse_care_day[relapse_care], at_start)
+    yield Payments("relapse care", relapse_care, outcomes.relapse_care_day[relapse_care], at_start)
     for name, event in arm.toxicity.events.items():
         flag = outcomes.adverse_events.get(name)
         if flag is not None:
             who = np.flatnonzero(flag & (outcomes.infusion_day <= outcomes.horizon_days))
-            yield _Payments("adverse events", who, outcomes.infusion_day[who], event.cost.x)
+            yield Payments("adverse events", who, outcomes.infusion_day[who], event.cost.x)
         again = outcomes.adverse_events_second_course.get(name)
         if again is not None:
             who = np.flatnonzero(again)
-            yield _Payments("adverse events", who, outcomes.relapse_day[who], event.cost.x)
+            yield Payments("adverse events", who, outcomes.relapse_day[who], event.cost.x)
     if arm.retreatment is not None:
         who = np.flatnonzero(outcomes.retreated)
         hospital = arm.hospital.infusion_and_stay.x
         if arm.hospital.lymphodepletion is not None:
             hospital += arm.hospital.lymphodepletion.x
-        yield _Payments("retreatment", who, outcomes.relapse_day[who], unit_cost + hospital)
+        yield Payments("retreatment", who, outcomes.relapse_day[who], unit_cost + hospital)
 
 
-def _after_treatment(outcomes: Outcomes, arm: ProductArm) -> Iterator[_Stays]:
+def _after_treatment(outcomes: Outcomes, arm: ProductArm) -> Iterator[Stays]:
     """Yield the running costs of the infused: follow-up, relapse care, immunoglobulin."""
     survival, care = outcomes.survival_days, arm.long_term
     infused = np.flatnonzero(outcomes.infused & (outcomes.infusion_day < survival))
     start = outcomes.infusion_day[infused]
     end = np.minimum(outcomes.relapse_care_day[infused], survival[infused])
     year = np.minimum(start + DAYS_PER_YEAR, end)
-    yield _Stays("follow-up", infused, start, year, care.follow_up_cost_first_year.x / DAYS_PER_YEAR)
+    yield Stays("follow-up", infused, start, year, care.follow_up_cost_first_year.x / DAYS_PER_YEAR)
     later = end > year
     per_day = care.follow_up_cost_per_year_later.x / DAYS_PER_YEAR
-    yield _Stays("follow-up", infused[later], year[later], end[later], per_day)
-    relapsed = np.flatnonzero(outcomes.relapse_care_day < survival)
-    per_day = care.relapse_care_cost_per_month.x / DAYS_PER_MONTH
-    yield _Stays("relapse care", relapsed, outcomes.relapse_care_day[relapsed], survival[relapsed], per_day)
+    yield Stays("follow-up", infused[later], year[later], end[later], per_day)
+    if outcomes.later is None:
+        relapsed = np.flatnonzero(outcomes.relapse_care_day < survival)
+        per_day = care.relapse_care_cost_per_month.x / DAYS_PER_MONTH
+        yield Stays("relapse care", relapsed, outcomes.relapse_care_day[relapsed], survival[relapsed], per_day)
     aplasia = arm.toxicity.b_cell_aplasia
     if aplasia is None:
         return
     per_day = aplasia.immunoglobulin_cost_per_month.x / DAYS_PER_MONTH
     first = np.flatnonzero(outcomes.aplasia & (outcomes.infusion_day < survival))
     start = outcomes.infusion_day[first]
-    yield _Stays("immunoglobulin", first, start, np.minimum(start + aplasia.lasts.x, survival[first]), per_day)
+    yield Stays("immunoglobulin", first, start, np.minimum(start + aplasia.lasts.x, survival[first]), per_day)
     second = np.flatnonzero(outcomes.aplasia_second_course)
     if second.size:
         # Aplasia of the first course may not have ended at the second; nobody gets immunoglobulin twice.
         start = outcomes.relapse_day[second]
         still = np.where(outcomes.aplasia[second], outcomes.infusion_day[second] + aplasia.lasts.x, start)
         end = np.minimum(start + aplasia.lasts.x, survival[second])
-        yield _Stays("immunoglobulin", second, np.minimum(np.maximum(start, still), end), end, per_day)
+        yield Stays("immunoglobulin", second, np.minimum(np.maximum(start, still), end), end, per_day)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from cartsight.core.errors import InputError
 from cartsight.core.normal import normal_quantile
+from cartsight.core.units import DAYS_PER_YEAR
 from cartsight.scenario.survival import SurvivalLaw
 
 Float = npt.NDArray[np.float64]
@@ -57,6 +58,17 @@ def event_times(law: SurvivalLaw, exponential: Float, hazard_ratio: float | Floa
     if cured > 0.0:
         hazard = _among_the_others(hazard, cured)
     return law.median.x * _relative_time(law, hazard)
+
+
+def death_within_a_year(probability: float, exponential: Float) -> Float:
+    """Return days to a death whose probability within a year is stated, at constant hazard; infinite after the year."""
+    if probability <= 0.0:
+        return np.full(exponential.shape, np.inf)
+    if probability >= 1.0:
+        # The limit of a constant hazard: everybody dies at once.
+        return np.zeros(exponential.shape)
+    time = exponential * (DAYS_PER_YEAR / -math.log1p(-probability))
+    return np.where(time <= DAYS_PER_YEAR, time, np.inf)
 
 
 def _among_the_others(hazard: Float, cured: float) -> Float:

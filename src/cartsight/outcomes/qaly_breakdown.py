@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cartsight.core.errors import InputError
+from cartsight.outcomes.later_course import IN_LATER_RESPONSE, SECONDARY_MALIGNANCY, TRANSPLANT, utility_stays
 from cartsight.outcomes.quality_of_life import AgeAdjustment
 from cartsight.outcomes.result import Outcomes
 from cartsight.scenario import Scenario
@@ -22,8 +23,11 @@ STATES: tuple[str, ...] = (
     "after infusion, before response",
     "in response",
     "after relapse or no response",
+    IN_LATER_RESPONSE,
     "other care",
     "adverse events",
+    TRANSPLANT,
+    SECONDARY_MALIGNANCY,
 )
 
 
@@ -46,7 +50,7 @@ def qalys_by_state(
     Returns
     -------
     dict of str to array, shape (n,)
-        ``adverse events`` is a loss, zero or below. The sum over states is `Outcomes.qalys_discounted`.
+        ``adverse events``, ``transplant`` and ``secondary malignancy`` are losses, zero or below. The sum over states is `Outcomes.qalys_discounted`.
 
     Raises
     ------
@@ -72,7 +76,6 @@ def qalys_by_state(
     )
     years = adjustment.weighted_years(edges, rate)
     waiting = population.waiting_utility.x
-    zero = np.zeros(len(outcomes))
     remission, relapsed = (
         (0.0, 0.0) if arm is None else (arm.long_term.utility_remission.x, arm.long_term.utility_relapsed.x)
     )
@@ -82,8 +85,11 @@ def qalys_by_state(
         "after infusion, before response": waiting * (years[1] - years[0]),
         "in response": remission * (years[2] - years[1]),
         "after relapse or no response": np.where(infused, relapsed * last, 0.0),
+        IN_LATER_RESPONSE: np.zeros(len(outcomes)),
         "other care": np.where(infused, 0.0, population.other_care.utility.x * last),
-        "adverse events": zero,
+        "adverse events": np.zeros(len(outcomes)),
+        TRANSPLANT: np.zeros(len(outcomes)),
+        SECONDARY_MALIGNANCY: np.zeros(len(outcomes)),
     }
     if arm is None:
         return states
@@ -101,4 +107,12 @@ def qalys_by_state(
             loss = np.zeros(len(outcomes))
             loss[who] = event.utility_loss.x * lasted
             states["adverse events"] = states["adverse events"] - loss
+    if outcomes.later is None:
+        return states
+    for stay in utility_stays(arm, outcomes.later, survival):
+        theirs = adjustment.rows(stay.patient)
+        lasted = theirs.weighted_years(stay.end, rate) - theirs.weighted_years(stay.start, rate)
+        # Each patient occurs once in a kind of stay.
+        states[stay.kind][stay.patient] += (stay.instead_of - stay.loss) * lasted
+        states["after relapse or no response"][stay.patient] -= stay.instead_of * lasted
     return states

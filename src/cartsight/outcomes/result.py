@@ -7,11 +7,13 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
+from cartsight.outcomes.later_course import LaterCourse
+
 Float = npt.NDArray[np.float64]
 Code = npt.NDArray[np.int8]
 Bool = npt.NDArray[np.bool_]
 
-ALIVE, WAITING, DISEASE, OTHER_CARE, BACKGROUND, NON_RELAPSE = range(6)
+ALIVE, WAITING, DISEASE, OTHER_CARE, BACKGROUND, NON_RELAPSE, LATER_TREATMENT, SECONDARY_MALIGNANCY = range(8)
 CAUSES_OF_DEATH: tuple[str, ...] = (
     "alive at the horizon",
     "while waiting",
@@ -19,6 +21,8 @@ CAUSES_OF_DEATH: tuple[str, ...] = (
     "in other care",
     "background mortality",
     "non-relapse mortality",
+    "transplant or later line",
+    "secondary malignancy",
 )
 
 
@@ -63,6 +67,8 @@ class Outcomes:
         To death or the horizon.
     life_years, life_years_discounted, qalys, qalys_discounted : array
         From referral to death or the horizon.
+    later : LaterCourse or None
+        Later lines, transplant and secondary malignancy; None where the arm states none of them.
     """
 
     arm_name: str
@@ -89,6 +95,7 @@ class Outcomes:
     life_years_discounted: Float
     qalys: Float
     qalys_discounted: Float
+    later: LaterCourse | None = None
 
     def __len__(self) -> int:
         return int(self.infused.shape[0])
@@ -107,6 +114,8 @@ class Outcomes:
                 table[field.name] = value
             elif isinstance(value, dict):
                 table.update({f"{field.name}: {name}": flag for name, flag in value.items()})
+            elif isinstance(value, LaterCourse):
+                table.update(value.columns())
         return table
 
     def deaths_by_cause(self) -> dict[str, int]:

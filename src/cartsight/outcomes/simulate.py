@@ -13,7 +13,6 @@ A vectorised stage on the trajectory table. The order of events, each from its o
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +23,16 @@ from cartsight.core.units import DAYS_PER_YEAR
 from cartsight.outcomes import result as r
 from cartsight.outcomes.background import BackgroundHazard, background_hazard, natural_death_day
 from cartsight.outcomes.draws import PatientDraws
-from cartsight.outcomes.event_times import event_times
+from cartsight.outcomes.event_times import death_within_a_year, event_times
+from cartsight.outcomes.later_course import (
+    LaterCourse,
+    LineCourse,
+    first_transplants,
+    has_later_course,
+    later_lines,
+    secondary_malignancies,
+    utility_stays,
+)
 from cartsight.outcomes.quality_of_life import AgeAdjustment, discounted_years
 from cartsight.outcomes.response import (
     COMPLETE_RESPONSE,
@@ -42,9 +50,6 @@ Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 Bool = npt.NDArray[np.bool_]
 Code = npt.NDArray[np.int8]
-
-NON_RELAPSE_MORTALITY_DAYS = DAYS_PER_YEAR
-"""Non-relapse mortality is stated within a year of infusion."""
 
 
 def simulate_outcomes(
@@ -126,6 +131,8 @@ def simulate_outcomes(
         day[day >= survival] = np.inf
     course.retreated &= np.isfinite(course.relapse)
     course.responded_again &= course.retreated
+    if course.later is not None:
+        course.later = course.later.cut(survival)
 
     rate = scenario.analysis.discount_rate_effects
     life_years = survival / DAYS_PER_YEAR
@@ -159,6 +166,7 @@ def simulate_outcomes(
         life_years_discounted=discounted_years(survival, rate),
         qalys=qalys,
         qalys_discounted=qalys_discounted,
+        later=course.later,
     )
 
 
@@ -178,6 +186,7 @@ class _Course:
     responded_again: Bool
     adverse_events: dict[str, Bool]
     adverse_events_again: dict[str, Bool]
+    later: LaterCourse | None = None
 
     @classmethod
     def empty(cls, n: int) -> _Course:
@@ -256,11 +265,20 @@ def _after_infusion(
     progression = np.where(responded, relapse, last_course + efficacy.assessment.x)
     relapse_care = progression.copy()
     after = event_times(efficacy.survival_after_relapse, draws.exponential("death after relapse")[rows])
-    non_relapse = infusion + _non_relapse_time(arm, draws.exponential("non-relapse mortality")[rows])
+    toxicity = efficacy.non_relapse_mortality.x
+    non_relapse = infusion + death_within_a_year(toxicity, draws.exponential("non-relapse mortality")[rows])
+    transplanted = later_death = np.full(rows.size, np.inf)
+    if arm.transplant is not None:
+        alive = np.where(responded, np.minimum(np.minimum(death[rows], non_relapse), horizon), -np.inf)
+        relapse, transplanted, later_death = first_transplants(
+            arm.transplant, draws, rows, last_course, relapse, efficacy.relapse, worsened, alive
+        )
+        progression = np.where(responded, relapse, progression)
+        relapse_care = progression.copy()
 
     retreatment = arm.retreatment
     if retreatment is not None:
-        until = np.minimum(np.minimum(death[rows], non_relapse), horizon)
+        until = np.minimum(np.minimum(np.minimum(death[rows], non_relapse), later_death), horizon)
         wanted = draws.uniform("retreatment")[rows] < retreatment.share.x
         again = np.flatnonzero(wanted & (relapse < until))
         if again.size:
@@ -276,14 +294,28 @@ def _after_infusion(
                 efficacy.relapse, draws.exponential("relapse after retreatment")[patient], worsened[again]
             )
             relapse_care[again] += np.where(success, remission, 0.0)
-            toxic = relapse[again] + _non_relapse_time(arm, draws.exponential("non-relapse mortality", 1)[patient])
+            once_more = draws.exponential("non-relapse mortality", 1)[patient]
+            toxic = relapse[again] + death_within_a_year(toxicity, once_more)
             non_relapse[again] = np.minimum(non_relapse[again], toxic)
             course.retreated[patient] = True
             course.responded_again[patient] = success
             course.adverse_events_again, course.aplasia_again = _toxicity(arm, draws, patient, n, 1)
 
-    _earliest(death, cause, rows, relapse_care + after, r.DISEASE)
+    disease_death = relapse_care + after
+    if has_later_course(arm):
+        until = np.minimum(np.minimum(np.minimum(death[rows], non_relapse), later_death), horizon)
+        lines, disease_death, treatment_death, transplanted = later_lines(
+            arm, draws, rows, relapse_care, after, until, transplanted
+        )
+        later_death = np.minimum(later_death, treatment_death)
+        course.later = _for_everybody(lines, transplanted, rows, n)
+    _earliest(death, cause, rows, disease_death, r.DISEASE)
     _earliest(death, cause, rows, non_relapse, r.NON_RELAPSE)
+    _earliest(death, cause, rows, later_death, r.LATER_TREATMENT)
+    if arm.secondary_malignancy is not None and course.later is not None:
+        onset, malignancy_death = secondary_malignancies(arm.secondary_malignancy, draws, rows, infusion)
+        course.later.secondary_malignancy_day[rows] = onset
+        _earliest(death, cause, rows, malignancy_death, r.SECONDARY_MALIGNANCY)
     course.last_course[rows] = last_course
     course.response[rows] = response
     course.cured[rows] = responded & np.isinf(relapse)
@@ -295,16 +327,19 @@ def _after_infusion(
     return course
 
 
-def _non_relapse_time(arm: ProductArm, exponential: Float) -> Float:
-    """Return days from the course to death from it; infinite after a year."""
-    probability = arm.efficacy.non_relapse_mortality.x
-    if probability <= 0.0:
-        return np.full(exponential.shape, np.inf)
-    if probability >= 1.0:
-        # The limit of a constant hazard: everybody dies at once.
-        return np.zeros(exponential.shape)
-    time = exponential * (NON_RELAPSE_MORTALITY_DAYS / -math.log1p(-probability))
-    return np.where(time <= NON_RELAPSE_MORTALITY_DAYS, time, np.inf)
+def _for_everybody(lines: dict[str, LineCourse], transplanted: Float, rows: Int, n: int) -> LaterCourse:
+    """Return the later course of the treated in arrays of all n patients."""
+    later = LaterCourse.empty(n)
+    later.transplant_day[rows] = transplanted
+    for name, line in lines.items():
+        whole = LineCourse(np.full(n, np.inf), np.zeros(n, dtype=np.bool_), np.full(n, np.inf))
+        whole.start_day[rows], whole.responded[rows], whole.failure_day[rows] = (
+            line.start_day,
+            line.responded,
+            line.failure_day,
+        )
+        later.lines[name] = whole
+    return later
 
 
 def _toxicity(arm: ProductArm, draws: PatientDraws, rows: Int, n: int, occurrence: int) -> tuple[dict[str, Bool], Bool]:
@@ -352,7 +387,7 @@ def _qalys(
     ends = starts = losses = np.zeros(0)
     patient = np.zeros(0, dtype=np.int64)
     if arm is not None:
-        patient, starts, ends, losses = _adverse_event_stays(arm, course, exit_day, survival)
+        patient, starts, ends, losses = _utility_losses(arm, course, exit_day, survival)
     results: list[Float] = []
     for discount_rate in (0.0, rate):
         if discount_rate == 0.0 and results:
@@ -368,10 +403,10 @@ def _qalys(
     return results[0], results[1]
 
 
-def _adverse_event_stays(
+def _utility_losses(
     arm: ProductArm, course: _Course, infusion: Float, survival: Float
 ) -> tuple[Int, Float, Float, Float]:
-    """Return patient, start, end and utility loss of every adverse event, cut at death and the horizon."""
+    """Return patient, start, end and utility loss of adverse events and what follows later, cut at death and horizon."""
     patients, starts, lengths, losses = [], [], [], []
     for flags, start in ((course.adverse_events, infusion), (course.adverse_events_again, course.relapse)):
         for name, flag in flags.items():
@@ -384,4 +419,12 @@ def _adverse_event_stays(
     patient = np.concatenate(patients)
     start = np.concatenate(starts)
     end = np.minimum(start + np.concatenate(lengths), survival[patient])
-    return patient, start, end, np.concatenate(losses)
+    if course.later is None:
+        return patient, start, end, np.concatenate(losses)
+    stays = list(utility_stays(arm, course.later, survival))
+    return (
+        np.concatenate([patient, *(stay.patient for stay in stays)]),
+        np.concatenate([start, *(stay.start for stay in stays)]),
+        np.concatenate([end, *(stay.end for stay in stays)]),
+        np.concatenate([*losses, *(np.full(stay.patient.shape, stay.loss) for stay in stays)]),
+    )

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from cartsight.scenario.long_term import AfterRelapse, SecondaryMalignancy, Transplant
 from cartsight.scenario.numbers import (
     Duration,
     Frozen,
@@ -125,3 +126,13 @@ class Arm(Frozen):
     hospital: HospitalCosts
     lymphodepletion: VariableDuration | None = None
     retreatment: Retreatment | None = None
+    after_relapse: AfterRelapse | None = None
+    transplant: Transplant | None = None
+    secondary_malignancy: SecondaryMalignancy | None = None
+
+    @model_validator(mode="after")
+    def _later(self) -> Self:
+        later = self.transplant is not None and self.transplant.share_in_later_response is not None
+        if later and self.after_relapse is None:
+            raise ValueError("transplant.share_in_later_response needs the later lines of after_relapse")
+        return self
