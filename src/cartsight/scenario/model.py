@@ -95,7 +95,7 @@ class Scenario(Frozen):
     def _every_number(self) -> dict[str, Number]:
         found: dict[str, Number] = {}
         for section in ("population", "care_pathway", "arms"):
-            found.update(_walk(getattr(self, section), section))
+            found.update(walk_numbers(getattr(self, section), section))
         return found
 
     @property
@@ -152,7 +152,7 @@ class Scenario(Frozen):
             for part in parents:
                 branch = branch.setdefault(part, {})
             branch[leaf] = value
-        moved = _replace(self, tree)
+        moved = replace_numbers(self, tree)
         assert isinstance(moved, Scenario)
         return moved
 
@@ -175,25 +175,27 @@ class Scenario(Frozen):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _walk(node: Any, path: str) -> Iterator[tuple[str, Number]]:
+def walk_numbers(node: Any, path: str) -> Iterator[tuple[str, Number]]:
+    """Yield (field path, number) of everything below a section, in file order."""
     if isinstance(node, Number):
         yield path, node
     elif isinstance(node, BaseModel):
         for name in type(node).model_fields:
-            yield from _walk(getattr(node, name), f"{path}.{name}")
+            yield from walk_numbers(getattr(node, name), f"{path}.{name}")
     elif isinstance(node, dict):
         for key, item in node.items():
-            yield from _walk(item, f"{path}.{key}")
+            yield from walk_numbers(item, f"{path}.{key}")
 
 
-def _replace(node: Any, tree: Mapping[str, Any]) -> Any:
+def replace_numbers(node: Any, tree: Mapping[str, Any]) -> Any:
+    """Return a section at other values: `tree` nests field names down to a value in the field's own unit."""
     if isinstance(node, dict):
         return {key: _child(item, tree[key]) if key in tree else item for key, item in node.items()}
     return node.model_copy(update={name: _child(getattr(node, name), branch) for name, branch in tree.items()})
 
 
 def _child(node: Any, branch: Any) -> Any:
-    return node.at(branch) if isinstance(node, Number) and isinstance(branch, float | int) else _replace(node, branch)
+    return node.at(branch) if isinstance(node, Number) and isinstance(branch, float | int) else replace_numbers(node, branch)
 
 
 def _transform(node: Any, change: Any) -> Any:
