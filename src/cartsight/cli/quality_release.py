@@ -82,6 +82,7 @@ def release(
             "days": risk.days,
             "cost_per_lot": risk.cost_per_lot,
             "dose": risk.dose,
+            "over_attempts": plain(risk.course),
             "warnings": list(risk.warnings),
         }
         if numbers is not None:
@@ -149,6 +150,15 @@ def _print(risk: ReleaseRisk, band: GuardBand | None, values: tuple[MarginalValu
     if risk.dose:
         console.print(
             f"Dose at infusion: median {risk.dose['median']:.4g} ({risk.dose['p25']:.4g} to {risk.dose['p75']:.4g})"
+        )
+    course = risk.course
+    if course is not None and course.attempts_allowed > 1:
+        cost = f"; cost {course.cost_per_patient:.0f} per patient" if course.cost_per_patient > 0 else ""
+        median = f"median {course.days['median']:.1f} days from the first start, " if course.days else ""
+        console.print(
+            f"Over {course.attempts_allowed} attempts: product for {_percent(1.0 - course.no_product, course.standard_error)} "
+            f"of patients ({_percent(course.used_out_of_specification)} out of specification), {median}"
+            f"{course.attempts_mean:.3f} batches per patient{cost}"
         )
     if band is not None:
         _print_band(band)

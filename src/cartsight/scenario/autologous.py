@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from cartsight.scenario.numbers import Duration, Frozen, LogOdds, OddsRatio, Probability, VariableDuration
 from cartsight.scenario.plant import Site
 from cartsight.scenario.plant_costs import PlantCosts
 from cartsight.scenario.product import Arm
+from cartsight.scenario.release_fields import AUTOLOGOUS, from_specification
 
 
 class Collection(Frozen):
@@ -22,6 +23,14 @@ class Collection(Frozen):
     time: VariableDuration
     failure: Probability
     attempts: int = Field(2, ge=1, le=5)
+
+
+class FailureLogOdds(Frozen):
+    """Effects on the log-odds of both failures, around the average patient: the stated shares stay the average."""
+
+    frailty: LogOdds | None = Field(None, description="Per standard deviation of the frailty that scales every clock.")
+    age: LogOdds | None = Field(None, description="Per year of age.")
+    female: LogOdds | None = Field(None, description="Women against men.")
 
 
 class AutologousProcess(Frozen):
@@ -46,6 +55,17 @@ class AutologousProcess(Frozen):
     infuse_out_of_specification: Probability = Field(description="Policy: share infused under expanded access.")
     out_of_specification_approval: VariableDuration
     odds_ratio_response_out_of_specification: OddsRatio
+    release_specification: str | None = Field(
+        None,
+        min_length=1,
+        max_length=400,
+        description="Release specification (TOML) that the failures come from, beside this file.",
+    )
+    release_region: str | None = Field(None, description="Specification set of this region instead of the file's own.")
+    remake_wait: VariableDuration | None = Field(None, description="From a failure to the start of the next attempt.")
+    failure_log_odds: FailureLogOdds | None = Field(None, description="What else in a patient makes batches fail.")
+
+    model_config = ConfigDict(json_schema_extra=from_specification(AUTOLOGOUS))
 
 
 class AutologousArm(Arm):

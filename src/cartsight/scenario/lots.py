@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from cartsight.scenario.numbers import Count, Duration, Frozen, LogOdds, Money, Probability, Rate, VariableDuration
+from cartsight.scenario.numbers import (
+    Count,
+    Duration,
+    Frozen,
+    LogOdds,
+    Money,
+    Probability,
+    Rate,
+    Ratio,
+    VariableDuration,
+)
 from cartsight.scenario.plant_costs import LotCosts
 from cartsight.scenario.product import Arm
+from cartsight.scenario.release_fields import LOTS, from_specification
 
 
 class LotProcess(Frozen):
@@ -26,6 +37,16 @@ class LotProcess(Frozen):
     order_up_to: int = Field(ge=1, description="Doses on hand or in making to reach with new lots.")
     initial_stock: int = Field(0, ge=0)
     lot_effect_sd: LogOdds = Field(description="Sd of the effect of a lot on the log-odds of response.")
+    doses_per_lot_cv: Ratio | None = Field(None, description="Coefficient of variation of the doses between lots.")
+    release_specification: str | None = Field(
+        None,
+        min_length=1,
+        max_length=400,
+        description="Release specification (TOML) that the failures come from, beside this file.",
+    )
+    release_region: str | None = Field(None, description="Specification set of this region instead of the file's own.")
+
+    model_config = ConfigDict(json_schema_extra=from_specification(LOTS))
 
     @model_validator(mode="after")
     def _levels(self) -> Self:

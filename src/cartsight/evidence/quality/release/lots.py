@@ -8,6 +8,7 @@ of site and donor and draws a new run.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,17 +148,25 @@ class Lots:
         return next(record for record in self.attributes if record.name == name)
 
 
-def draw_patients(specification: ReleaseSpecification, count: int, seed: int) -> Patients:
+def draw_patients(
+    specification: ReleaseSpecification,
+    count: int,
+    seed: int,
+    laws: Mapping[str, Callable[[Float], Float]] | None = None,
+) -> Patients:
     """Return `count` patients with covariates from the stated distributions, each with a site and lab of its own.
 
-    Independent sites and labs give the probabilities of a lot from a site and lab drawn at random.
+    Independent sites and labs give the probabilities of a lot from a site and lab drawn at random. `laws` replace the
+    specification's distribution of a covariate by a quantile function (of the patients of a simulation).
     """
     identity = np.arange(count, dtype=np.uint64)
     stream = Stream(seed, "release patient", identity)
     covariates: dict[str, Float] = {}
     for covariate in specification.covariates:
         u = stream(f"covariate {covariate.name}")
-        if covariate.probability is not None:
+        if laws is not None and covariate.name in laws:
+            covariates[covariate.name] = np.asarray(laws[covariate.name](u), dtype=np.float64)
+        elif covariate.probability is not None:
             covariates[covariate.name] = (u < covariate.probability).astype(np.float64)
         else:
             covariates[covariate.name] = covariate.mean + covariate.sd * normal_quantile(u)

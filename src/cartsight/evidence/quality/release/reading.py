@@ -31,6 +31,7 @@ from cartsight.evidence.quality.release.specification import (
     cholesky,
 )
 from cartsight.evidence.quality.release.toml_table import INFINITE, Table
+from cartsight.evidence.quality.release.uncertainty import read_data_behind
 from cartsight.evidence.quality.sterility import TimeToDetection, ph_eur_2627_volume_ml
 
 LARGEST_FILE_BYTES = 2_000_000
@@ -50,6 +51,8 @@ TOP = [
     "disposition",
     "loss",
     "guard_band",
+    "money",
+    "uncertainty",
 ]
 
 
@@ -100,7 +103,7 @@ def build_release_specification(
     region = region or top.text("region", "all regions")
     limits = _limits(top, product, region)
     sampling = top.table("sampling")
-    sampling.only(["product_volume_ml", "dose_attribute"])
+    sampling.only(["product_volume_ml", "dose_attribute", "amount_per_dose"])
     volume = sampling.number("product_volume_ml", 0.0, 0.0)
     covariates = _covariates(top.table("covariates"))
     known = [covariate.name for covariate in covariates]
@@ -123,6 +126,8 @@ def build_release_specification(
         raise sampling.error("dose_attribute", "no such attribute", found=dose, hint=nearest(str(dose), names))
     if dose is not None and next(a for a in attributes if a.name == dose).scale.name != "log":
         raise sampling.error("dose_attribute", 'a dose is an amount: its attribute needs scale = "log"', found=dose)
+    if sampling.has("amount_per_dose") and dose is None:
+        raise sampling.error("amount_per_dose", "needs dose_attribute: what a dose is an amount of")
     safety_table = top.table("safety")
     safety = tuple(_safety(safety_table.table(name), name, volume) for name in safety_table.values)
     try:
@@ -141,12 +146,28 @@ def build_release_specification(
             dose_attribute=dose,
             lots=top.whole("lots", 100_000, 1000, 5_000_000),
             seed=top.whole("seed", 1, 0, 2**53),
+            amount_per_dose=sampling.number("amount_per_dose", None, 1e-12) if sampling.has("amount_per_dose") else None,
+            money=_money(top) if top.has("money") else None,
+            data_behind=read_data_behind(top.table("uncertainty")),
         )
     except InputError as error:
         raise error.located(file=file) from None
     if specification.sampled_ml > 0 and volume == 0:
         raise sampling.error("product_volume_ml", "tests take samples, so the product volume is needed")
     return specification
+
+
+def _money(top: Table) -> str:
+    from cartsight.core.units import unit
+
+    text = top.text("money")
+    try:
+        known = unit(text)
+    except InputError as error:
+        raise top.error("money", error.problem, found=text, hint=error.hint) from None
+    if not known.is_money or known.per is not None:
+        raise top.error("money", "a currency and its price year are expected", found=text, allowed="for example usd_2024")
+    return text
 
 
 def _limits(top: Table, product: str, region: str) -> dict[str, Limits]:

@@ -8,12 +8,13 @@ P(rejected | good). The other two conditionals are given by their own names, bec
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from cartsight.core.errors import InputError
+from cartsight.evidence.quality.release.course import Course, follow_attempts
 from cartsight.evidence.quality.release.lots import Lots, draw_patients, generate_lots
 from cartsight.evidence.quality.release.quadrature import (
     JointPass,
@@ -105,9 +106,13 @@ class ReleaseRisk:
     joint_pass : JointPass or None
         Exact probability that every first result is inside, where all errors are normal on the scales.
     days : dict
-        Mean and quartiles of the days from start to disposition of released lots.
+        Mean and quartiles of the days from start to disposition of released lots, one attempt.
+    cost_per_lot : float
+        Mean of run and tests of one lot started.
     dose : dict
         Quartiles at infusion of released lots, empty without a dose attribute.
+    course : Course
+        What a patient gets over all attempts: shares, days and costs with remakes.
     """
 
     method: str
@@ -127,6 +132,7 @@ class ReleaseRisk:
     cost_per_lot: float
     dose: dict[str, float]
     warnings: tuple[str, ...]
+    course: Course | None = None
 
 
 def share(event: Bool) -> Estimate:
@@ -159,8 +165,10 @@ def evaluate(specification: ReleaseSpecification, seed: int | None = None, lots:
     count = specification.lots if lots is None else lots
     if count < 1000:
         raise InputError("too few lots for a probability", field="lots", found=count, allowed="1 000 or more")
-    made = generate_lots(specification, draw_patients(specification, count, seed), seed)
-    return summarise(specification, made, seed)
+    patients = draw_patients(specification, count, seed)
+    made = generate_lots(specification, patients, seed)
+    course = follow_attempts(specification, patients, made, seed)
+    return replace(summarise(specification, made, seed), course=course)
 
 
 def summarise(specification: ReleaseSpecification, made: Lots, seed: int) -> ReleaseRisk:

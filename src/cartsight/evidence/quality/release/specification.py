@@ -337,8 +337,24 @@ class Target:
 
 
 @dataclass(frozen=True)
+class DataBehind:
+    """How many lots, sites, laboratories, assay runs and starts the numbers were estimated from; 0 takes them as known."""
+
+    lots: int = 0
+    sites: int = 0
+    laboratories: int = 0
+    assay_runs: int = 0
+    starts: int = 0
+    draws: int = 64
+
+
+@dataclass(frozen=True)
 class ReleaseSpecification:
-    """Everything about the release of one product in one region."""
+    """Everything about the release of one product in one region.
+
+    `money` is the unit of all costs (for example ``usd_2024``), empty when they have none; `amount_per_dose` is what one
+    dose holds, in the unit of the dose attribute, for a product made in lots of many doses.
+    """
 
     product: str
     region: str
@@ -354,6 +370,9 @@ class ReleaseSpecification:
     dose_attribute: str | None = None
     lots: int = 100_000
     seed: int = 1
+    amount_per_dose: float | None = None
+    money: str | None = None
+    data_behind: DataBehind | None = None
 
     def __post_init__(self) -> None:
         if not self.attributes and not self.safety:
