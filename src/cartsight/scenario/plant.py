@@ -1,4 +1,4 @@
-"""A plant: its lines, its people, and when it takes new starts."""
+"""A plant: its lines, its people, its stores, and when it takes new starts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,67 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from cartsight.scenario.numbers import Frozen
+from cartsight.scenario.numbers import Duration, Frozen, Probability, VariableDuration
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class Shift(Frozen):
+    """Operator teams on duty on some days of the week between two hours of the day."""
+
+    days: tuple[Weekday, ...] = Field(min_length=1)
+    from_hour: float = Field(0.0, ge=0, lt=24)
+    to_hour: float = Field(24.0, gt=0, le=24)
+    teams: int = Field(ge=1, le=5000)
+
+    @model_validator(mode="after")
+    def _hours(self) -> Self:
+        if self.to_hour <= self.from_hour:
+            raise ValueError("to_hour must be after from_hour; write a night shift as two shifts")
+        return self
+
+
+class Pickup(Frozen):
+    """When a courier collects: days of the week and hours of the day. What misses the cut-off waits for the next."""
+
+    days: tuple[Weekday, ...] = Field(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), min_length=1)
+    from_hour: float = Field(0.0, ge=0, lt=24)
+    cut_off_hour: float = Field(24.0, gt=0, le=24)
+
+    @model_validator(mode="after")
+    def _hours(self) -> Self:
+        if self.cut_off_hour <= self.from_hour:
+            raise ValueError("cut_off_hour must be after from_hour")
+        return self
+
+
+class MediaFills(Frozen):
+    """Simulated process runs that qualify aseptic operation: each line is closed to starts for some days."""
+
+    per_year: int = Field(ge=1, le=12, description="Campaigns a year, evenly spaced.")
+    days: int = Field(ge=1, le=60, description="Days that a line takes no new start, per campaign.")
+
+
+class Breakdown(Frozen):
+    """Failure and repair of lines."""
+
+    between: Duration = Field(description="Mean time between failures of one line.")
+    repair: VariableDuration
+    run_lost: Probability = Field(description="Failures that cost the run in progress, where there is one.")
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        if self.between.x <= 0.0:
+            raise ValueError("between must be above zero days")
+        return self
+
+
+class Expansion(Frozen):
+    """Lines that are added: decided on a day, running after a lead time."""
+
+    decided_on_day: float = Field(ge=0, le=36500, description="Day from the start of the simulation.")
+    lead_time: Duration = Field(description="Building, qualification and licence.")
+    lines: int = Field(ge=1, le=5000)
 
 
 class Site(Frozen):
@@ -28,6 +86,37 @@ class Site(Frozen):
     quality_assurance_reviewers: int | None = Field(
         None, ge=1, le=5000, description="Batch records under review at once. Unlimited when absent."
     )
+    operator_shifts: tuple[Shift, ...] = Field(
+        (), description="In place of operator_teams: who is on duty when. Shifts that overlap add up."
+    )
+    operators_trained: Probability | None = Field(
+        None, description="Share of the teams trained on this product; the others do not count. Rounded down."
+    )
+    quality_control_instruments: int | None = Field(
+        None, ge=1, le=5000, description="Instruments; a batch in testing holds one beside its lane."
+    )
+    quality_control_days: tuple[Weekday, ...] | None = Field(
+        None, min_length=1, description="Weekdays on which testing starts; every day when absent."
+    )
+    quality_assurance_days: tuple[Weekday, ...] | None = Field(
+        None, min_length=1, description="Weekdays on which reviews start; every day when absent."
+    )
+    starting_material_places: int | None = Field(
+        None, ge=1, le=100_000, description="Cryostorage places for cells that wait for a line. When full, cells wait outside."
+    )
+    product_places: int | None = Field(
+        None, ge=1, le=100_000, description="Cryostorage places from harvest to dispatch. When full, a run keeps its line."
+    )
+    media_fills: MediaFills | None = None
+    breakdown: Breakdown | None = None
+    opens_on_day: float = Field(0.0, ge=0, le=36500, description="Day from which the plant takes starts.")
+    ramp_up: tuple[tuple[float, int], ...] = Field(
+        (), description="[days after opening, lines running from then on] until all of `lines` run."
+    )
+    expansions: dict[str, Expansion] = Field(default_factory=dict, max_length=20)
+    processes: tuple[str, ...] = Field(
+        (), description="Names of the arm's `processes` that this plant runs beside or instead of `standard`; standard when empty."
+    )
 
     @model_validator(mode="after")
     def _outages(self) -> Self:
@@ -36,4 +125,21 @@ class Site(Frozen):
                 raise ValueError(
                     f"an outage is [first day, last day] with 0 <= first < last, not [{first:g}, {last:g}]"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _operators(self) -> Self:
+        if self.operator_shifts and self.operator_teams is not None:
+            raise ValueError("give either operator_teams or operator_shifts")
+        if self.operators_trained is not None and not (self.operator_shifts or self.operator_teams):
+            raise ValueError("operators_trained is a share of operator_teams or operator_shifts")
+        return self
+
+    @model_validator(mode="after")
+    def _ramp(self) -> Self:
+        last = -1.0
+        for day, lines in self.ramp_up:
+            if not (day > last and day >= 0.0 and 0 <= lines <= self.lines):
+                raise ValueError("ramp_up is [days after opening, lines], days rising, lines up to `lines`")
+            last = day
         return self

@@ -19,9 +19,9 @@ class Calendar:
 
     Parameters
     ----------
-    windows : tuple of (open, close), optional
+    windows : tuple of (open, close) or (open, close, servers), optional
         Open windows in each period, in days from its start, for example ``((0, 5),)`` for Monday to Friday.
-        Without windows it is always open.
+        With a number, at most so many servers are on duty in it. Without windows it is always open.
     outages : tuple of (start, end) or (start, end, servers lost)
         Absolute days; without a number all servers are lost.
     changes : tuple of (day, capacity)
@@ -32,7 +32,7 @@ class Calendar:
         Day of the pattern on which the simulation starts: 2 starts on a Wednesday.
     """
 
-    windows: tuple[tuple[float, float], ...] = ()
+    windows: tuple[tuple[float, ...], ...] = ()
     outages: tuple[tuple[float, ...], ...] = ()
     changes: tuple[tuple[float, int], ...] = ()
     period_days: float = WEEK
@@ -42,14 +42,16 @@ class Calendar:
         if not (math.isfinite(self.period_days) and self.period_days > 0):
             raise InputError("calendar: the period must be above zero days", found=self.period_days)
         last = 0.0
-        for opens, closes in self.windows:
-            if not last <= opens < closes <= self.period_days:
+        for window in self.windows:
+            if len(window) not in (2, 3) or not last <= window[0] < window[1] <= self.period_days:
                 raise InputError(
                     "calendar: windows must be in order, not overlap and lie within the period",
                     found=self.windows,
                     allowed=f"0 <= open < close <= {self.period_days:g}",
                 )
-            last = closes
+            if len(window) == 3 and window[2] < 0:
+                raise InputError("calendar: a window cannot have a negative number of servers", found=window)
+            last = window[1]
         for outage in self.outages:
             if len(outage) not in (2, 3) or not 0 <= outage[0] < outage[1] < math.inf:
                 raise InputError(
@@ -90,7 +92,7 @@ class Calendar:
         periods = math.ceil(until / self.period_days) + 1
         for k in range(periods + 1):
             for window in self.windows:
-                points.update(k * self.period_days + edge - shift for edge in window)
+                points.update(k * self.period_days + edge - shift for edge in window[:2])
         return sorted(t for t in points if 0.0 <= t <= until)
 
     def capacity_at(self, day: float, full: int) -> int:
@@ -101,8 +103,11 @@ class Calendar:
                 capacity = new
         if self.windows:
             phase = (day + self.first_day) % self.period_days
-            if not any(opens <= phase < closes for opens, closes in self.windows):
+            on_duty = next((window for window in self.windows if window[0] <= phase < window[1]), None)
+            if on_duty is None:
                 return 0
+            if len(on_duty) == 3:
+                capacity = min(capacity, int(on_duty[2]))
         for outage in self.outages:
             if outage[0] <= day < outage[1]:
                 capacity = 0 if len(outage) == 2 else max(0, capacity - int(outage[2]))
