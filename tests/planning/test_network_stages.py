@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from cartsight.core.errors import InputError
+from cartsight.core.ranking_and_selection import select_best
 from cartsight.economics.cost_of_goods import cost_of_goods
 from cartsight.planning import NetworkOptions, NetworkProblem, Uncertainties, network_problem, study_network
 from cartsight.planning.capacity_modules import modules, usable_load
 from cartsight.planning.demand_scenarios import draw_futures, expected_future
 from cartsight.planning.network_inputs import autologous_arm
 from cartsight.planning.proof import simulate_design, with_design
-from cartsight.planning.ranking import select_smallest
 from cartsight.planning.recourse import RecourseCosts, RecourseProgramme, recourse_costs
 from cartsight.planning.screening import NetworkDesign, screen
 from cartsight.planning.stochastic import ServiceTarget, evaluate, solve_stochastic
@@ -142,31 +142,24 @@ def test_cost_in_the_proof_is_the_cost_of_goods(problem: NetworkProblem) -> None
     assert year.share_infused == pytest.approx(float(flow.trajectories.infused.mean()))
 
 
-def test_selection_finds_the_best_and_keeps_what_it_cannot_tell() -> None:
+def test_selection_keeps_what_it_cannot_tell_when_the_replications_run_out() -> None:
     rng = np.random.default_rng(4)
     common = rng.normal(0.0, 5.0, 60)
     own = rng.normal(0.0, 0.5, (60, 3))
 
-    def apart(system: int, replication: int) -> float:
-        return common[replication] + own[replication, system] + (0.0, 2.0, 4.0)[system]
+    def alike(i: int, alive: tuple[int, ...]) -> list[float]:
+        return [common[i] + own[i, s] for s in alive]
 
-    assert select_smallest(apart, 3, indifference=0.5, most=60).survivors == (0,)
-    alike = select_smallest(lambda s, r: common[r] + own[r, s], 3, indifference=1e-4, most=20)
-    assert alike.survivors == (0, 1, 2)
-    assert alike.replications.tolist() == [20, 20, 20]
+    def apart(i: int, alive: tuple[int, ...]) -> list[float]:
+        return [common[i] + own[i, s] + (0.0, 2.0, 4.0)[s] for s in alive]
 
-
-def test_selection_keeps_its_promise() -> None:
-    """Kim and Nelson's guarantee: the best, ahead by the indifference, is selected with at least 95 %."""
-    wrong = 0
-    for trial in range(100):
-        rng = np.random.default_rng(trial)
-        noise = rng.normal(0.0, 1.0, (2000, 3))
-        chosen = select_smallest(
-            lambda s, r, noise=noise: noise[r, s] + (0.0, 0.6, 0.6)[s], 3, indifference=0.6, most=2000  # type: ignore[misc]
-        )
-        wrong += chosen.survivors != (0,)
-    assert wrong <= 10  # 5 % promised; 10 of 100 is exceeded with probability 0.011 at exactly 5 %
+    found = select_best(apart, 3, indifference=0.5, maximise=False, most=60)
+    assert found.survivors == (0,) and found.best == 0
+    open_ended = select_best(alike, 3, indifference=1e-4, maximise=False, most=20)
+    assert open_ended.survivors == (0, 1, 2)
+    assert open_ended.replications.tolist() == [20, 20, 20]
+    with pytest.raises(InputError, match="fewer replications"):
+        select_best(alike, 3, indifference=1.0, most=5)
 
 
 def test_whole_study(problem: NetworkProblem) -> None:
@@ -176,7 +169,7 @@ def test_whole_study(problem: NetworkProblem) -> None:
     study = study_network(problem, options)
     assert study.screening_gap <= 1e-4
     assert all(result.gap <= 1e-3 for result in study.samples)
-    assert 1 <= len(study.proof.selection.survivors) <= 2
+    assert 1 <= len(study.proof.survivors) <= 2
     assert len(study.proof.measures) <= 2
     again = study_network(problem, options)
     assert [d.design.lines.tolist() for d in again.designs] == [d.design.lines.tolist() for d in study.designs]

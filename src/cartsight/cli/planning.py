@@ -195,7 +195,7 @@ def _network_document(study: NetworkStudy) -> dict[str, Any]:
     from cartsight.planning import predicted
 
     problem = study.problem
-    survivors = study.proof.selection.survivors
+    survivors = study.proof.survivors
 
     def sites(lines: Any) -> list[dict[str, Any]]:
         return [{"site": problem.plants[s].name, "lines": int(n)} for s, n in enumerate(lines) if n > 0]
@@ -220,7 +220,7 @@ def _network_document(study: NetworkStudy) -> dict[str, Any]:
                 "predicted": expected,
                 "simulated": {k: {"mean": m, "low": lo, "high": hi} for k, (m, lo, hi) in measures.items()} or None,
                 "prediction_error": {k: measures[k][0] - v for k, v in expected.items()} if proven else None,
-                "replications": int(study.proof.selection.replications[i]) if proven else 0,
+                "replications": study.proof.replications[i] if proven else 0,
                 "survives": i in survivors,
             }
         )
@@ -256,8 +256,8 @@ def _network_document(study: NetworkStudy) -> dict[str, Any]:
         "value_of_stochastic_solution": study.value_of_stochastic_solution,
         "value_of_stochastic_solution_standard_error": study.value_of_stochastic_solution_error,
         "designs": designs,
-        "indifference": study.proof.selection.indifference,
-        "alpha": study.proof.selection.alpha,
+        "indifference": study.proof.indifference,
+        "alpha": study.proof.alpha,
         "recommended": designs[survivors[0]]["sites"] if one else None,
         "claim": (
             "One design survives the simulation."

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cartsight.core.errors import InputError
+from cartsight.core.ranking_and_selection import Selection, select_best
 from cartsight.planning.demand_scenarios import DemandScenarios
 from cartsight.planning.network_inputs import DAYS_PER_YEAR, NetworkProblem
-from cartsight.planning.ranking import Selection, interval, select_smallest
 from cartsight.planning.screening import NetworkDesign
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm, Site
@@ -75,12 +75,18 @@ class Proof:
 
     Attributes
     ----------
-    selection : Selection
-        On net cost per referred patient.
+    survivors : tuple of int
+        Designs not ruled out on net cost per referred patient.
+    replications : tuple of int
+        By design.
+    indifference, alpha : float
     measures : list of dict of name to (mean, low, high)
     """
 
-    selection: Selection
+    survivors: tuple[int, ...]
+    replications: tuple[int, ...]
+    indifference: float
+    alpha: float
     measures: list[dict[str, tuple[float, float, float]]]
 
 
@@ -248,9 +254,15 @@ def prove(
         )
         return years[system, replication].net_cost_per_referred
 
-    selection = select_smallest(
-        one, len(designs), indifference=indifference, alpha=alpha, first=first, most=most
-    )
+    selection: Selection | None = None
+    if len(designs) == 1:
+        for replication in range(first):
+            one(0, replication)
+    else:
+        selection = select_best(
+            lambda replication, alive: [one(system, replication) for system in alive],
+            len(designs), indifference=indifference, alpha=alpha, first_stage=first, maximise=False, most=most,
+        )  # fmt: skip
     measures = []
     for system in range(len(designs)):
         mine = [year for (index, _), year in sorted(years.items()) if index == system]
@@ -260,4 +272,19 @@ def prove(
                 for name in SimulatedYear.__dataclass_fields__
             }
         )
-    return Proof(selection, measures)
+    counts = tuple(sum(index == system for index, _ in years) for system in range(len(designs)))
+    return Proof((0,) if selection is None else selection.survivors, counts, indifference, alpha, measures)
+
+
+def interval(values: Float, level: float = 0.95) -> tuple[float, float, float]:
+    """Return mean and Student-t interval of replications, shape (n,), NaN left out."""
+    from scipy.stats import t
+
+    known = values[~np.isnan(values)]
+    if not known.size:
+        return math.nan, math.nan, math.nan
+    mean = float(known.mean())
+    if known.size < 2:
+        return mean, math.nan, math.nan
+    half = float(t.ppf(0.5 + level / 2.0, known.size - 1) * known.std(ddof=1) / math.sqrt(known.size))
+    return mean, mean - half, mean + half

@@ -15,7 +15,6 @@ from cartsight.comparison.simulation_statistics.multiple_comparisons import (
     dunnett_intervals,
     holm,
 )
-from cartsight.comparison.simulation_statistics.ranking_and_selection import Selection, select_best
 from cartsight.comparison.simulation_statistics.replications import MeanInterval, mean_interval
 from cartsight.comparison.simulation_statistics.stopping import (
     SequentialResult,
@@ -33,6 +32,7 @@ from cartsight.comparison.simulation_statistics.warm_up import (
     welch_plot,
     without_warm_up,
 )
+from cartsight.core.ranking_and_selection import Selection, select_best
 
 __all__ = [
     "Allocation",

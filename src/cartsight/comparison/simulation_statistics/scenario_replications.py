@@ -23,12 +23,12 @@ from cartsight.comparison.simulation_statistics.allocation import (
     split_three_levels,
 )
 from cartsight.comparison.simulation_statistics.multiple_comparisons import Contrast, contrasts_with_reference
-from cartsight.comparison.simulation_statistics.ranking_and_selection import Selection, select_best
 from cartsight.comparison.simulation_statistics.replications import MeanInterval, mean_interval
 from cartsight.comparison.simulation_statistics.stopping import SequentialResult, StoppingRule, run_until_precise
 from cartsight.comparison.simulation_statistics.time_to_infusion import IncidenceBand, incidence_band, incidence_of
 from cartsight.comparison.single_arm import run_arms
 from cartsight.core.errors import InputError, nearest
+from cartsight.core.ranking_and_selection import Selection, select_best
 from cartsight.core.streams import entity_key, stable_hash
 from cartsight.scenario import Scenario
 

@@ -29,6 +29,8 @@ class Selection:
     ----------
     best : int
         Number of the selected system.
+    survivors : tuple of int
+        Systems not eliminated: the best alone when the procedure ended, several when the replications ran out first.
     means : array, shape (k,)
         Mean of each system over the replications it ran; comparable only within a stage of elimination.
     replications : array of int, shape (k,)
@@ -40,6 +42,7 @@ class Selection:
     """
 
     best: int
+    survivors: tuple[int, ...]
     means: Float
     replications: npt.NDArray[np.int64]
     eliminated_after: npt.NDArray[np.int64]
@@ -57,6 +60,7 @@ def select_best(
     alpha: float = 0.05,
     first_stage: int = 10,
     maximise: bool = True,
+    most: int | None = None,
 ) -> Selection:
     """Return the system with the best mean, eliminating clearly inferior ones as soon as they show.
 
@@ -74,6 +78,8 @@ def select_best(
     first_stage : int
         n0 >= 2 replications from which the variances of differences are estimated; 10 or more are advised.
     maximise : bool
+    most : int, optional
+        Replications at most. The guarantee is lost when they run out with several survivors.
 
     Raises
     ------
@@ -89,6 +95,8 @@ def select_best(
         raise InputError("alpha lies between 0 and 1 - 1/k", field="alpha", found=alpha)
     if first_stage < 2:
         raise InputError("the first stage needs two replications or more", field="first_stage", found=first_stage)
+    if most is not None and most < first_stage:
+        raise InputError("fewer replications than the first stage", field="most", found=most)
     sign = 1.0 if maximise else -1.0
     alive = list(range(k))
     first = np.array([_values(sample(i, tuple(alive)), k) for i in range(first_stage)]) * sign
@@ -111,7 +119,7 @@ def select_best(
         keep = np.all(means[:, None] >= means[None, :] - boundary, axis=1)
         eliminated[alive_now[~keep]] = r
         alive = alive_now[keep].tolist()
-        if len(alive) == 1:
+        if len(alive) == 1 or r == most:
             break
         values = _values(sample(r, tuple(alive)), len(alive)) * sign
         sums[alive] += values
@@ -119,7 +127,11 @@ def select_best(
         r += 1
     means = sums / counts
     best = max(alive, key=lambda system: float(means[system]))
-    return Selection(best, sign * means, counts, eliminated, int(counts.sum()), first_stage, alpha, indifference)
+    # Beyond `last` the triangular boundary is zero and only the best is left.
+    survivors = tuple(alive) if r <= last else (best,)
+    return Selection(
+        best, survivors, sign * means, counts, eliminated, int(counts.sum()), first_stage, alpha, indifference
+    )
 
 
 def _h_squared(systems: int, alpha: float, first_stage: int) -> float:
