@@ -102,10 +102,16 @@ class Site(Frozen):
         None, min_length=1, description="Weekdays on which reviews start; every day when absent."
     )
     starting_material_places: int | None = Field(
-        None, ge=1, le=100_000, description="Cryostorage places for cells that wait for a line. When full, cells wait outside."
+        None,
+        ge=1,
+        le=100_000,
+        description="Cryostorage places for cells that wait for a line. When full, cells wait outside.",
     )
     product_places: int | None = Field(
-        None, ge=1, le=100_000, description="Cryostorage places from harvest to dispatch. When full, a run keeps its line."
+        None,
+        ge=1,
+        le=100_000,
+        description="Cryostorage places from harvest to dispatch. When full, a run keeps its line.",
     )
     media_fills: MediaFills | None = None
     breakdown: Breakdown | None = None
@@ -115,7 +121,8 @@ class Site(Frozen):
     )
     expansions: dict[str, Expansion] = Field(default_factory=dict, max_length=20)
     processes: tuple[str, ...] = Field(
-        (), description="Names of the arm's `processes` that this plant runs beside or instead of `standard`; standard when empty."
+        (),
+        description="Names of the arm's `processes` that this plant runs beside or instead of `standard`; standard when empty.",
     )
 
     @model_validator(mode="after")
