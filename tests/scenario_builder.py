@@ -376,3 +376,52 @@ def merged(base: Raw, changes: Raw) -> Raw:
 def build(raw: Raw | None = None, **changes: Any) -> Scenario:
     """Return the validated scenario of raw data (by default `minimal_scenario()`) with changes merged in."""
     return validate(merged(minimal_scenario() if raw is None else raw, changes), Path("test.toml"))
+
+
+def later_tables() -> Raw:
+    """Return the optional tables of an arm: two later lines, a transplant, a secondary malignancy."""
+    return {
+        "after_relapse": {
+            "lines": {
+                "bispecific": {
+                    "label": "Bispecific antibody",
+                    "share": probability(0.7),
+                    "response": probability(0.4),
+                    "time_to_failure": {"law": "exponential", "median": months(10), "cured": probability(0.3)},
+                    "assessment": days(45),
+                    "utility_in_response": utility(0.7),
+                    "cost_at_start": money(20_000),
+                    "cost_per_month": money(30_000),
+                    "paid_for_at_most": months(8),
+                },
+                "chemotherapy": {
+                    "label": "Chemotherapy",
+                    "share": probability(0.5),
+                    "response": probability(0.3),
+                    "time_to_failure": {"law": "weibull", "median": months(4), "shape": number(1.2, "ratio")},
+                    "assessment": days(60),
+                    "treatment_related_mortality": probability(0.05),
+                    "utility_in_response": utility(0.65),
+                    "cost_at_start": money(60_000),
+                },
+            }
+        },
+        "transplant": {
+            "share_in_first_response": probability(0.05),
+            "share_in_later_response": probability(0.3),
+            "after": days(90),
+            "hazard_ratio_of_relapse": number(0.5, "hazard_ratio"),
+            "treatment_related_mortality": probability(0.2),
+            "cost": money(250_000),
+            "utility_loss": utility(0.15),
+            "lasts": days(365),
+        },
+        "secondary_malignancy": {
+            "probability": probability(0.14),
+            "within": months(36),
+            "survival": {"law": "exponential", "median": months(40), "cured": probability(0.4)},
+            "utility_loss": utility(0.1),
+            "cost_at_start": money(40_000),
+            "cost_per_month": money(3_000),
+        },
+    }

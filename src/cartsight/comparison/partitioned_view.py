@@ -44,7 +44,16 @@ TOLERANCE = 0.05
 QUANTITIES: tuple[str, ...] = ("life_years", "life_years_discounted", "qalys", "cost")
 CROSSING_WORTH_A_WARNING = 0.001
 """Smaller gaps between crossed curves are in the results, not among the warnings."""
-CURVE_CATEGORIES: tuple[str, ...] = ("follow-up", "relapse care", "retreatment", "immunoglobulin", "end of life")
+CURVE_CATEGORIES: tuple[str, ...] = (
+    "follow-up",
+    "relapse care",
+    "retreatment",
+    "later lines",
+    "transplant",
+    "secondary malignancy",
+    "immunoglobulin",
+    "end of life",
+)
 """Cost categories that follow from the two curves; product, hospital and first toxicity are paid at the infusion."""
 
 
@@ -313,8 +322,8 @@ def _warnings(
             f"{run.name}: with complete follow-up the partitioned view differs by more than {100 * tolerance:g} % in "
             + _list(off)
             + ". The time in its two states is that of the patients by construction, so the difference is what three "
-            f"states cannot hold: second remissions ({100 * again:.1f} % of the infused), time before the response, "
-            "one age for everybody, and the same share of progressions among early and late first events."
+            f"states cannot hold: second remissions ({100 * again:.1f} % of the infused), {_later_words(run)}time before the "
+            "response, one age for everybody, and the same share of progressions among early and late first events."
         )
     off = [row for row in extrapolated_rows if row.beyond_tolerance]
     if off:
@@ -346,6 +355,22 @@ def _warnings(
                 f"{gap.negative_life_years:.3f} life-years of negative occupancy). The curves are left as they are."
             )
     return tuple(warnings)
+
+
+def _later_words(run: ArmRun) -> str:
+    later, infused = run.outcomes.later, run.outcomes.infused
+    if later is None:
+        return ""
+    answered = np.zeros(infused.shape, dtype=np.bool_)
+    for line in later.lines.values():
+        answered |= line.responded
+    shares = {
+        "responses to later lines": answered,
+        "transplants": np.isfinite(later.transplant_day),
+        "secondary malignancies": np.isfinite(later.secondary_malignancy_day),
+    }
+    found = [(name, 100 * float(np.mean(flag[infused]))) for name, flag in shares.items()]
+    return "".join(f"{name} ({share:.1f} %), " for name, share in found if share > 0.0)
 
 
 def _list(rows: list[Disagreement]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,24 @@ SETTINGS: tuple[str, ...] = (
     "decision_threshold",
 )
 """Settings of the analysis that a scenario analysis may change."""
+
+_LATE_TABLES = (
+    (
+        re.compile(r"arms\.[^.]+\.after_relapse\.lines\.[^.]+\.share"),
+        "no later lines",
+        "Nobody receives a later line after the product has failed",
+    ),
+    (
+        re.compile(r"arms\.[^.]+\.transplant\.share_in_(first|later)_response"),
+        "no transplant",
+        "No response is consolidated by a transplant",
+    ),
+    (
+        re.compile(r"arms\.[^.]+\.secondary_malignancy\.probability"),
+        "no secondary malignancy",
+        "No new cancers beyond background mortality",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +72,7 @@ def standard_analyses(scenario: Scenario) -> tuple[ScenarioAnalysis, ...]:
     """Return the analyses that reviewers ask for, as far as they apply to the scenario.
 
     Discount rates of 0, 1.5, 3 and 3.5 %; horizons of 5, 10 and 20 years and a lifetime; the other perspective; no
-    cure after cell therapy; prices 25 and 50 % lower; no wait, and a month more. Rows that repeat the base case are
+    cure after cell therapy; no later lines, transplant or secondary malignancy where the scenario has them; prices 25 and 50 % lower; no wait, and a month more. Rows that repeat the base case are
     left out.
     """
     analysis = scenario.analysis
@@ -85,6 +104,14 @@ def standard_analyses(scenario: Scenario) -> tuple[ScenarioAnalysis, ...]:
     if cures:
         text = "Nobody is cured by cell therapy: all complete responders stay at risk of relapse"
         found.append(ScenarioAnalysis("no cure", text, values=cures))
+    for table, name, text in _LATE_TABLES:
+        zero = {
+            path: 0.0
+            for path, number in numbers.items()
+            if path.startswith("arms.") and table.fullmatch(path) and number.x > 0.0
+        }
+        if zero:
+            found.append(ScenarioAnalysis(name, text, values=zero))
     prices = {path: number.x for path, number in numbers.items() if path.endswith(".price.per_patient")}
     for cut in PRICE_CUTS:
         if prices:

@@ -25,7 +25,18 @@ from cartsight.simulation.pathways import ArmFlow, generate_patients, observatio
 
 Float = npt.NDArray[np.float64]
 
-_AFTER_THE_FLOW = ("efficacy", "toxicity", "long_term", "price", "hospital", "costs", "retreatment")
+_AFTER_THE_FLOW = (
+    "efficacy",
+    "toxicity",
+    "long_term",
+    "price",
+    "hospital",
+    "costs",
+    "retreatment",
+    "after_relapse",
+    "transplant",
+    "secondary_malignancy",
+)
 _POPULATION_AFTER_THE_FLOW = (
     "background_mortality",
     "other_care",

@@ -17,7 +17,7 @@ progressed state is negative: it is reported and left as it is, so that states s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -30,12 +30,39 @@ from cartsight.outcomes.result import Outcomes
 from cartsight.scenario.arms import ProductArm
 
 Float = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
 
 STEP_DAYS = 7.0
 """Width of the panels on which fitted curves are integrated; Simpson's rule inside each."""
 FIRST_PANELS_DAYS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
 """Panels of the first week: a Weibull hazard with a shape below one is steepest there."""
 NEGLIGIBLE_CROSSING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class LateEvent:
+    """An event that curves do not show, as a share of the infused with mean dates: transplant, secondary malignancy.
+
+    Attributes
+    ----------
+    category : str
+    share : float
+        Of the infused.
+    at_days : float
+        Mean day since infusion of those who have it.
+    cost, per_day, utility_loss : float
+        At the event, and while it lasts.
+    days : float
+        Mean time that it lasts, cut at death.
+    """
+
+    category: str
+    share: float
+    at_days: float
+    cost: float
+    per_day: float
+    utility_loss: float
+    days: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +83,9 @@ class StateValues:
     while_alive : tuple of (share, utility loss, money per day, days)
         Events and treatments that last a stated time from the infusion while the patient lives: adverse
         events (loss of utility), immunoglobulin (money per day).
+    later_lines_per_day, later_lines_at_progression : float
+        Later lines, spread over the time after progression and over progressions.
+    late_events : tuple of LateEvent
     """
 
     utility_progression_free: float
@@ -67,6 +97,9 @@ class StateValues:
     at_death: float = 0.0
     progressions_of_events: float = 1.0
     while_alive: tuple[tuple[float, float, float, float], ...] = ()
+    later_lines_per_day: float = 0.0
+    later_lines_at_progression: float = 0.0
+    late_events: tuple[LateEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +134,8 @@ class PartitionedSurvival:
     life_years_discounted, qalys : dict of str to float
         Discounted, by state; `qalys` also has ``adverse events`` (a loss).
     costs : dict of str to float
-        Discounted: ``follow-up``, ``relapse care``, ``immunoglobulin``, ``end of life``.
+        Discounted: ``follow-up``, ``relapse care``, ``immunoglobulin``, ``end of life``; with them ``later lines``,
+        ``transplant`` and ``secondary malignancy``.
     crossing : Crossing or None
     """
 
@@ -157,7 +191,7 @@ def state_values(arm: ProductArm, outcomes: Outcomes, *, cost_of_second_course: 
         per_day = aplasia.immunoglobulin_cost_per_month.x / DAYS_PER_MONTH
         lasting.append((float(np.mean(outcomes.aplasia[infused])), 0.0, per_day, aplasia.lasts.x))
     second = float(outcomes.retreated[infused].sum()) / max(int(progressed.sum()), 1)
-    return StateValues(
+    values = StateValues(
         utility_progression_free=care.utility_remission.x,
         utility_progressed=care.utility_relapsed.x,
         follow_up_first_year_per_day=care.follow_up_cost_first_year.x / DAYS_PER_YEAR,
@@ -167,6 +201,74 @@ def state_values(arm: ProductArm, outcomes: Outcomes, *, cost_of_second_course: 
         at_death=care.end_of_life_cost.x,
         progressions_of_events=float(progressed.sum()) / first_events if first_events and n else 0.0,
         while_alive=tuple(lasting),
+    )
+    return values if outcomes.later is None else _with_later_course(values, arm, outcomes, infused)
+
+
+def _with_later_course(values: StateValues, arm: ProductArm, outcomes: Outcomes, infused: Bool) -> StateValues:
+    """Return the values with what follows a failure as averages: a state has one utility and one cost."""
+    later, survival = outcomes.later, outcomes.survival_days
+    assert later is not None
+    progressed = infused & np.isfinite(outcomes.progression_day)
+    days = max(float(np.sum(survival[progressed] - outcomes.progression_day[progressed])), 1e-9)
+    care = arm.long_term
+    gain = per_day = at_progression = answered = 0.0
+    for name, course in later.lines.items():
+        assert arm.after_relapse is not None
+        line = arm.after_relapse.lines[name]
+        ends = np.minimum(course.failure_day, survival)
+        responding = float(np.sum((ends - course.start_day)[course.responded]))
+        answered += responding / days
+        gain += (line.utility_in_response.x - care.utility_relapsed.x) * responding / days
+        given = np.isfinite(course.start_day)
+        at_progression += line.cost_at_start.x * float(given.sum()) / max(int(progressed.sum()), 1)
+        if line.cost_per_month is not None:
+            longest = np.inf if line.paid_for_at_most is None else line.paid_for_at_most.x
+            paid = float(np.sum(np.minimum(ends - course.start_day, longest)[given]))
+            per_day += line.cost_per_month.x / DAYS_PER_MONTH * paid / days
+    follow_up = care.follow_up_cost_per_year_later.x / DAYS_PER_YEAR
+    events = []
+    transplant, malignancy = arm.transplant, arm.secondary_malignancy
+    if transplant is not None:
+        events.append(
+            ("transplant", later.transplant_day, transplant.cost.x, 0.0, transplant.utility_loss.x, transplant.lasts.x)
+        )
+    if malignancy is not None:
+        monthly = 0.0 if malignancy.cost_per_month is None else malignancy.cost_per_month.x
+        lasts = np.inf if malignancy.lasts is None else malignancy.lasts.x
+        parts = (malignancy.cost_at_start.x, monthly / DAYS_PER_MONTH, malignancy.utility_loss.x, lasts)
+        events.append(("secondary malignancy", later.secondary_malignancy_day, *parts))
+    return replace(
+        values,
+        utility_progressed=values.utility_progressed + gain,
+        progressed_per_day=values.progressed_per_day * (1.0 - answered) + follow_up * answered,
+        later_lines_per_day=per_day,
+        later_lines_at_progression=at_progression,
+        late_events=tuple(_late_event(*event, outcomes, infused) for event in events),
+    )
+
+
+def _late_event(
+    category: str,
+    day: Float,
+    cost: float,
+    per_day: float,
+    loss: float,
+    lasts: float,
+    outcomes: Outcomes,
+    infused: Bool,
+) -> LateEvent:
+    who = np.flatnonzero(infused & np.isfinite(day))
+    if not who.size:
+        return LateEvent(category, 0.0, 0.0, cost, per_day, loss, 0.0)
+    return LateEvent(
+        category=category,
+        share=who.size / int(infused.sum()),
+        at_days=float(np.mean(day[who] - outcomes.infusion_day[who])),
+        cost=cost,
+        per_day=per_day,
+        utility_loss=loss,
+        days=float(np.mean(np.minimum(outcomes.survival_days[who] - day[who], lasts))),
     )
 
 
@@ -246,20 +348,31 @@ def partition(
         loss += share * utility_loss * float(alive[during] @ weighted[during])
         immunoglobulin += share * per_day * float(alive[during] @ cost_days[during])
     qalys["adverse events"] = -loss
-    relapse = values.progressed_per_day * float(progressed @ cost_days)
-    relapse += values.at_progression * values.progressions_of_events * float(events @ factor)
+    progressions = values.progressions_of_events * float(events @ factor)
+    relapse = values.progressed_per_day * float(progressed @ cost_days) + values.at_progression * progressions
+    costs = {
+        "follow-up": float(pfs @ (follow_up * cost_days)),
+        "relapse care": relapse,
+        "immunoglobulin": immunoglobulin,
+        "end of life": values.at_death * float(deaths @ death_factor),
+    }
+    if values.later_lines_per_day or values.later_lines_at_progression:
+        costs["later lines"] = values.later_lines_per_day * float(progressed @ cost_days)
+        costs["later lines"] += values.later_lines_at_progression * progressions
+    for event in values.late_events:
+        span = np.array([event.at_days, event.at_days + event.days])
+        weighted_span = np.diff(_weighted_years(span, discount_rate_effects, age_adjustment, wait_days)).item()
+        qalys[event.category] = -event.share * event.utility_loss * weighted_span
+        paid = event.cost * math.exp(-math.log1p(discount_rate_costs) * event.at_days / DAYS_PER_YEAR)
+        paid += event.per_day * np.diff(discounted_years(span, discount_rate_costs)).item() * DAYS_PER_YEAR
+        costs[event.category] = event.share * paid
     return PartitionedSurvival(
         progression_free=progression_free,
         overall=overall,
         life_years={name: float(share @ years) for name, share in states.items()},
         life_years_discounted={name: float(share @ effect_years) for name, share in states.items()},
         qalys=qalys,
-        costs={
-            "follow-up": float(pfs @ (follow_up * cost_days)),
-            "relapse care": relapse,
-            "immunoglobulin": immunoglobulin,
-            "end of life": values.at_death * float(deaths @ death_factor),
-        },
+        costs=costs,
         crossing=_crossing(edges, pfs, alive),
     )
 
