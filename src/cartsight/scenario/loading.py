@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from cartsight.core.errors import InputError, nearest
 from cartsight.scenario.model import Scenario
 from cartsight.scenario.numbers import NOT_A_NUMBER
+from cartsight.scenario.release import resolve_release
 from cartsight.scenario.shared_numbers import resolve_shared
 
 MAXIMUM_BYTES = 5_000_000
@@ -73,30 +74,43 @@ def load_scenario(name_or_path: str | Path) -> Scenario:
         Anything wrong with the file, one message with file, line, field path, what was found and what is allowed.
     """
     path = find_scenario(name_or_path)
-    raw, origin = _read_with_parents(path, ())
-    return validate(raw, path, origin)
+    raw, origin, chain = _read_with_parents(path, ())
+    return validate(raw, path, origin, chain)
 
 
-def validate(raw: dict[str, Any], path: Path, origin: dict[tuple[str, ...], Path] | None = None) -> Scenario:
-    """Return the scenario of raw TOML data, or raise the first thing that is wrong with it."""
+def validate(
+    raw: dict[str, Any],
+    path: Path,
+    origin: dict[tuple[str, ...], Path] | None = None,
+    chain: tuple[Path, ...] = (),
+) -> Scenario:
+    """Return the scenario of raw TOML data, or raise the first thing that is wrong with it.
+
+    `origin` says which file states a field and `chain` lists the files, parents first; release specifications are
+    found relative to the file that names them.
+    """
     try:
         _check_names(raw)
+        raw = resolve_release(raw, path, origin or {}, chain)
         return Scenario.model_validate(resolve_shared(raw)).in_money()
     except ValidationError as error:
         raise _explain(error, raw, path, origin or {}) from None
     except InputError as error:
-        line = _line_of(path, tuple(error.field.split("."))) if error.field else None
+        line = _line_of(Path(error.file or path), tuple(error.field.split("."))) if error.field else None
         raise error.located(file=path, line=line) from None
 
 
-def _read_with_parents(path: Path, children: tuple[Path, ...]) -> tuple[dict[str, Any], dict[tuple[str, ...], Path]]:
+def _read_with_parents(
+    path: Path, children: tuple[Path, ...]
+) -> tuple[dict[str, Any], dict[tuple[str, ...], Path], tuple[Path, ...]]:
     here = path.resolve()
     if here in children:
-        chain = " -> ".join(p.name for p in (*children, here))
-        raise InputError("circular extends", file=path, line=_line_of(path, ("extends",)), found=chain)
+        circle = " -> ".join(p.name for p in (*children, here))
+        raise InputError("circular extends", file=path, line=_line_of(path, ("extends",)), found=circle)
     raw = read_toml(path)
     parent = raw.pop("extends", None)
     origin: dict[tuple[str, ...], Path] = {}
+    chain: tuple[Path, ...] = ()
     if parent is not None:
         if not isinstance(parent, str):
             raise InputError(
@@ -107,7 +121,7 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> tuple[dict[str
             parent_path = candidate if _is_file(candidate) else find_scenario(parent)
         except InputError as error:
             raise error.located(file=path, line=_line_of(path, ("extends",)), field="extends") from None
-        base, origin = _read_with_parents(parent_path, (*children, here))
+        base, origin, chain = _read_with_parents(parent_path, (*children, here))
         try:
             raw = _merge(base, raw)
         except InputError as error:
@@ -115,7 +129,7 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> tuple[dict[str
             raise error.located(file=path, line=line) from None
     for key in _leaf_paths(read_toml(path)):
         origin[key] = path
-    return raw, origin
+    return raw, origin, (*chain, path)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

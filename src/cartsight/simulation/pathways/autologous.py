@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from cartsight.core.distributions import Constant
 from cartsight.core.logit_normal import logit_normal_intercept
@@ -17,8 +18,42 @@ from cartsight.simulation.pathways.patients import Window
 from cartsight.simulation.pathways.plants import OPERATORS, QUALITY_ASSURANCE, autologous_plants, limited
 
 
+@dataclass(frozen=True, slots=True)
+class OfPatients:
+    """What else in patients makes batches fail: log-odds of success by attribute, their value and sd in the average patient."""
+
+    effects: dict[str, float]
+    at_average: float
+    sd: float
+
+
+def of_patients(scenario: Scenario, arm: AutologousArm) -> OfPatients:
+    """Return the effects of frailty, age and sex on batches of an arm."""
+    stated = arm.process.failure_log_odds
+    if stated is None:
+        return OfPatients({}, 0.0, 0.0)
+    population = scenario.population
+    effects: dict[str, float] = {}
+    at_average, variance = 0.0, 0.0
+    frailty_sd, age, female = population.frailty_sd.x, population.age.distribution, population.female.x
+    if stated.frailty is not None and frailty_sd > 0.0:
+        # the attribute is the log of the factor on hazards, of mean -sd^2 / 2
+        effects["frailty"] = -stated.frailty.x / frailty_sd
+        at_average += effects["frailty"] * -0.5 * frailty_sd**2
+        variance += stated.frailty.x**2
+    if stated.age is not None:
+        effects["age"] = -stated.age.x
+        at_average += effects["age"] * age.mean
+        variance += stated.age.x**2 * age.variance
+    if stated.female is not None:
+        effects["female"] = -stated.female.x
+        at_average += effects["female"] * female
+        variance += stated.female.x**2 * female * (1.0 - female)
+    return OfPatients(effects, at_average, math.sqrt(variance))
+
+
 def success_of_average_patient(
-    probability: Probability, sd: float, odds_ratio_if_worsened: OddsRatio
+    probability: Probability, sd: float, odds_ratio_if_worsened: OddsRatio, patients: OfPatients
 ) -> tuple[float, dict[str, float]]:
     """Return the probability of success of an average patient and the effects, so that the share who fail is as stated.
 
@@ -27,9 +62,9 @@ def success_of_average_patient(
     failure = probability.x
     if failure in (0.0, 1.0):
         return 1.0 - failure, {}
-    intercept = float(logit_normal_intercept(failure, sd))
+    intercept = float(logit_normal_intercept(failure, math.hypot(sd, patients.sd))) + patients.at_average
     effects = {"starting_material": -sd, "worsened": -math.log(max(odds_ratio_if_worsened.x, 1e-6))}
-    return 1.0 / (1.0 + math.exp(intercept)), effects
+    return 1.0 / (1.0 + math.exp(intercept)), {**effects, **patients.effects}
 
 
 def autologous_steps(model: FlowModel, scenario: Scenario, arm: AutologousArm, window: Window) -> list[s.Step]:
@@ -38,10 +73,12 @@ def autologous_steps(model: FlowModel, scenario: Scenario, arm: AutologousArm, w
     per_hospital(model, scenario, "leukapheresis place", collection.beds_per_hospital)
     fresh = process.starting_material == "fresh"
     sd = process.patient_sd.x
-    finishes, finish_effects = success_of_average_patient(
-        process.manufacturing_failure, sd, process.odds_ratio_if_worsened
-    )
-    passes, pass_effects = success_of_average_patient(process.out_of_specification, sd, process.odds_ratio_if_worsened)
+    worse, others = process.odds_ratio_if_worsened, of_patients(scenario, arm)
+    for name in others.effects:
+        if name not in model.attributes:
+            model.attribute(name)
+    finishes, finish_effects = success_of_average_patient(process.manufacturing_failure, sd, worse, others)
+    passes, pass_effects = success_of_average_patient(process.out_of_specification, sd, worse, others)
     reserve: list[s.Step] = [s.Seize("line", into="site")]
     expiry_on: list[s.Step] = []
     expiry_off: list[s.Step] = []
@@ -50,6 +87,10 @@ def autologous_steps(model: FlowModel, scenario: Scenario, arm: AutologousArm, w
         model.clock("starting material expiry", Goto("expired"), law=Constant(process.fresh_window.x), armed=False)
         expiry_on, expiry_off = [s.Arm("starting material expiry")], [s.Disarm("starting material expiry")]
     remake_from = "collect" if fresh else "start batch"
+    again: list[s.Step] = []
+    if process.remake_wait is not None:
+        again = [s.Label("wait"), s.Delay("wait for a remake", process.remake_wait.distribution), s.Jump(remake_from)]
+        remake_from = "wait"
     team_on: list[s.Step] = [s.Seize(OPERATORS)] if limited(arm, OPERATORS) else []
     team_off: list[s.Step] = [s.Free(OPERATORS)] if team_on else []
     review: list[s.Step] = []
@@ -114,4 +155,5 @@ def autologous_steps(model: FlowModel, scenario: Scenario, arm: AutologousArm, w
     ]
     if fresh:
         trouble += [s.Label("expired"), s.Jump("remake")]
+    trouble += again
     return [*collect, *make, *trouble]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from cartsight.core.distributions import Constant, Normal
+from cartsight.core.fitting import from_mean_sd
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AllogeneicArm, InVivoArm, LotProcess
 from cartsight.simulation import FlowModel
@@ -33,9 +34,15 @@ def lot_stock(model: FlowModel, lots: LotProcess, window: Window) -> None:
     ]
     if sd > 0:
         program.append(s.Set("effect", Normal(0.0, sd), name="lot effect"))
+    doses: float | str = round(lots.doses_per_lot.x)
+    if lots.doses_per_lot_cv is not None and lots.doses_per_lot_cv.x > 0:
+        mean = lots.doses_per_lot.x
+        yields = from_mean_sd("lognormal", mean, mean * lots.doses_per_lot_cv.x)
+        program.append(s.Set("doses", yields, name="doses of a lot"))
+        doses = "doses"
     program += [
         s.Mark("lot released"),
-        s.Put("lot to stock", "doses", round(lots.doses_per_lot.x), lots.shelf_life.distribution),
+        s.Put("lot to stock", "doses", doses, lots.shelf_life.distribution),
         s.End("released"),
         s.Label("lot failed"),
         s.Free("line"),

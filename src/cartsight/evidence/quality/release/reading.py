@@ -146,9 +146,14 @@ def build_release_specification(
             dose_attribute=dose,
             lots=top.whole("lots", 100_000, 1000, 5_000_000),
             seed=top.whole("seed", 1, 0, 2**53),
-            amount_per_dose=sampling.number("amount_per_dose", None, 1e-12) if sampling.has("amount_per_dose") else None,
+            amount_per_dose=sampling.number("amount_per_dose", None, 1e-12)
+            if sampling.has("amount_per_dose")
+            else None,
             money=_money(top) if top.has("money") else None,
             data_behind=read_data_behind(top.table("uncertainty")),
+            stated=frozenset(
+                f"{section}.{key}" for section in ("process", "disposition") for key in top.table(section).values
+            ),
         )
     except InputError as error:
         raise error.located(file=file) from None
@@ -166,7 +171,9 @@ def _money(top: Table) -> str:
     except InputError as error:
         raise top.error("money", error.problem, found=text, hint=error.hint) from None
     if not known.is_money or known.per is not None:
-        raise top.error("money", "a currency and its price year are expected", found=text, allowed="for example usd_2024")
+        raise top.error(
+            "money", "a currency and its price year are expected", found=text, allowed="for example usd_2024"
+        )
     return text
 
 

@@ -345,7 +345,7 @@ class DataBehind:
     laboratories: int = 0
     assay_runs: int = 0
     starts: int = 0
-    draws: int = 64
+    draws: int = 32
 
 
 @dataclass(frozen=True)
@@ -353,7 +353,8 @@ class ReleaseSpecification:
     """Everything about the release of one product in one region.
 
     `money` is the unit of all costs (for example ``usd_2024``), empty when they have none; `amount_per_dose` is what one
-    dose holds, in the unit of the dose attribute, for a product made in lots of many doses.
+    dose holds, in the unit of the dose attribute, for a product made in lots of many doses. `stated` names the keys that
+    were given and are not defaults (``process.termination_probability``), for readers to whom the difference matters.
     """
 
     product: str
@@ -373,6 +374,7 @@ class ReleaseSpecification:
     amount_per_dose: float | None = None
     money: str | None = None
     data_behind: DataBehind | None = None
+    stated: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.attributes and not self.safety:

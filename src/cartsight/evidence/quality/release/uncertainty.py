@@ -47,7 +47,7 @@ def read_data_behind(table: Table) -> DataBehind | None:
             field=table.place,
             allowed="lots, sites, laboratories, assay_runs or starts: how many stand behind the variances",
         )
-    return DataBehind(**counts, draws=table.whole("draws", 64, 16, 2000))
+    return DataBehind(**counts, draws=table.whole("draws", 32, 16, 2000))
 
 
 def draw_specification(specification: ReleaseSpecification, seed: int, draw: int) -> ReleaseSpecification:
@@ -62,7 +62,9 @@ def draw_specification(specification: ReleaseSpecification, seed: int, draw: int
     """
     data = specification.data_behind
     if data is None:
-        raise InputError("the specification states no [uncertainty]: the data behind its variances", field="uncertainty")
+        raise InputError(
+            "the specification states no [uncertainty]: the data behind its variances", field="uncertainty"
+        )
     from scipy import stats
 
     stream = Stream(seed, "release uncertainty", [draw])
