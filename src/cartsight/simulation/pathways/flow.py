@@ -42,6 +42,7 @@ def run_flow(
     *,
     patients: t.Patients | None = None,
     extra_wait_days: float = 0.0,
+    keep_batches: bool = False,
 ) -> ArmFlow:
     """Return the trajectories of the counted patients of one arm, and what its plants did.
 
@@ -56,13 +57,15 @@ def run_flow(
         From `generate_patients`, to share between arms.
     extra_wait_days : float
         Waiting added for every patient before the way to the product.
+    keep_batches : bool
+        Keep the table of batches or lots with what became of each; arms with costs by activity always do.
     """
     window = observation_window(scenario)
     everyone = generate_patients(scenario, seed, window) if patients is None else patients
     compiled = compile_model(build_model(scenario, arm_name, window, extra_wait_days), check=False)
     result = simulate_patients(scenario, compiled, everyone, seed, window)
     arm = scenario.arms[arm_name]
-    plant = None if arm.modality == "other_care" else _plant(scenario, arm, result, window)
+    plant = None if arm.modality == "other_care" else _plant(scenario, arm, result, window, keep_batches)
     return ArmFlow(_trajectories(everyone, result, arm.modality), plant)
 
 
@@ -73,6 +76,7 @@ def simulate_patients(
     stream = Stream(seed, "patient", everyone.identity)
     frailty_sd = scenario.population.frailty_sd.x
     frailty = frailty_sd * normal_quantile(stream("frailty")) - 0.5 * frailty_sd**2
+    person = {"age": everyone.age, "female": everyone.female.astype(np.float64)}
     return simulate(
         compiled,
         Arrivals(
@@ -83,6 +87,7 @@ def simulate_patients(
                 "hospital": everyone.hospital.astype(np.float64),
                 "frailty": frailty,
                 "starting_material": normal_quantile(stream("starting material")),
+                **{name: values for name, values in person.items() if name in compiled.attributes},
             },
         ),
         seed=seed,
@@ -136,12 +141,16 @@ def _logged(result: FlowResult, name: str, window: Window) -> int:
 
 
 def _plant(
-    scenario: Scenario, arm: AutologousArm | AllogeneicArm | InVivoArm, result: FlowResult, window: Window
+    scenario: Scenario,
+    arm: AutologousArm | AllogeneicArm | InVivoArm,
+    result: FlowResult,
+    window: Window,
+    keep_batches: bool,
 ) -> PlantRecord:
     uses = _resource_uses(result)
     infused = _logged(result, t.INFUSION, window)
     shipments = _logged(result, t.SHIPMENT, window)
-    itemised = arm.costs.itemised
+    keep_batches |= arm.costs.itemised
     if isinstance(arm, AutologousArm):
         hospitals = sum(region.hospitals for region in scenario.population.regions.values())
         if arm.at_every_hospital is not None:
@@ -160,7 +169,9 @@ def _plant(
             infused=infused,
             shipments=shipments,
             resources=uses,
-            batches=autologous_batches(result, window) if itemised else None,
+            batches=autologous_batches(result, window, arm.process.manufacturing.distribution.mean)
+            if keep_batches
+            else None,
         )
         return replace(
             plant, counts=count_drivers(arm, plant, result, _logged(result, t.LEUKAPHERESIS, window), hospitals)
@@ -183,7 +194,7 @@ def _plant(
         doses_expired=stock.expired,
         stock_out_fraction=stock.stock_out / (window.end - window.start),
         resources=uses,
-        batches=lots_made(result, window) if itemised else None,
+        batches=lots_made(result, window, arm.lots.manufacturing.distribution.mean) if keep_batches else None,
     )
     return replace(plant, counts=count_drivers(arm, plant, result, 0, 0))
 

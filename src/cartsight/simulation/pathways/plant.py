@@ -36,7 +36,7 @@ class BatchTable:
     """Every batch or lot started in the window, in order of start.
 
     Arrays of shape (n,): `start_day` from the start of the simulation, `patient` (row in the arrivals; -1 for lots),
-    `fate` (index into `FATES`), `run_days` (line held until the run failed; NaN for runs that finished).
+    `fate` (index into `FATES`), `run_days` (length of a run that was lost; the expected length for the others).
     """
 
     start_day: Float

@@ -63,10 +63,11 @@ def _busy(result: FlowResult, kind: str) -> float:
     return float(sum(result.resource(name, window=True).busy for name in names))
 
 
-def autologous_batches(result: FlowResult, window: Window) -> BatchTable:
+def autologous_batches(result: FlowResult, window: Window, run_days_mean: float) -> BatchTable:
     """Return every batch started in the window and what became of it, whenever that was.
 
-    A batch's events are those of its patient from its start to the patient's next start.
+    A batch's events are those of its patient from its start to the patient's next start. A run that was not lost counts
+    as `run_days_mean` long: its end is not in the log.
     """
     start_patient, start_day = _events(result, t.BATCH_STARTED)
     # Sorted by patient, then day: an event belongs to the last start before it.
@@ -90,7 +91,7 @@ def autologous_batches(result: FlowResult, window: Window) -> BatchTable:
         return mine[own], day[events[own]]
 
     fate = np.full(start_day.size, FATES.index("released"), dtype=np.int64)
-    run_days = np.full(start_day.size, np.nan)
+    run_days = np.full(start_day.size, run_days_mean)
     rejected, _ = of(t.OUT_OF_SPECIFICATION)
     released, _ = of(t.PRODUCT_RELEASED)
     infused, _ = of(t.INFUSION)
@@ -110,7 +111,7 @@ def autologous_batches(result: FlowResult, window: Window) -> BatchTable:
     return _in_window(BatchTable(start_day, start_patient, fate, run_days), window)
 
 
-def lots_made(result: FlowResult, window: Window) -> BatchTable:
+def lots_made(result: FlowResult, window: Window, run_days_mean: float) -> BatchTable:
     """Return every lot started in the window and what became of it."""
     lots = result.lots
     start = lots.mark("lot started")
@@ -119,7 +120,7 @@ def lots_made(result: FlowResult, window: Window) -> BatchTable:
     fate = np.full(rows.size, FATES.index("released"), dtype=np.int64)
     fate[lots.ended("rejected")[rows]] = FATES.index("discarded")
     fate[failed] = FATES.index("failed")
-    run_days = np.where(failed, lots.end_time[rows] - start[rows], np.nan)
+    run_days = np.where(failed, lots.end_time[rows] - start[rows], run_days_mean)
     order = np.argsort(start[rows], kind="stable")
     table = BatchTable(start[rows], np.full(rows.size, -1, dtype=np.int64), fate, run_days)
     return _in_window(_take(table, order), window)
