@@ -47,10 +47,11 @@ replicate_command.register(app)
 from cartsight.cli import economics
 
 app.add_typer(economics.app, name="economics")
-from cartsight.cli import budget, contracts
+from cartsight.cli import budget, contracts, goods
 
 contracts.register(economics.app)
 budget.register(economics.app)
+goods.register(economics.app)
 from cartsight.cli import survival
 
 app.add_typer(survival.app, name="survival")
