@@ -1,58 +1,67 @@
-"""Lots: made on plant lines, tested, and put into a stock of doses that expires; patients take doses from it."""
+"""Lots: made on plant lines, filled, tested, and put into a stock of doses that expires; patients take doses from it."""
 
 from __future__ import annotations
 
 import math
 
-from cartsight.core.distributions import Constant, Normal
+from cartsight.core.distributions import Distribution, LogNormal, Normal, scaled
 from cartsight.core.fitting import from_mean_sd
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AllogeneicArm, InVivoArm, LotProcess
 from cartsight.simulation import FlowModel
 from cartsight.simulation import steps as s
 from cartsight.simulation.pathways import trajectory as t
+from cartsight.simulation.pathways.bank import start_material
 from cartsight.simulation.pathways.care import bridging_choice, to_infusion
+from cartsight.simulation.pathways.depots import CENTRAL, declare_depots, delivered_doses
+from cartsight.simulation.pathways.in_vivo import expression, later_doses
 from cartsight.simulation.pathways.patients import Window
+from cartsight.simulation.pathways.recall import can_be_bad, declare_recall, inspection, withdraw_when_found
+from cartsight.simulation.pathways.shared_lines import FILL_LINE, LINE, declare_lines
+
+ROUNDING = 1e-9
+"""Guards whole numbers of doses against the last bit of a product."""
 
 
 def lot_stock(model: FlowModel, lots: LotProcess, window: Window) -> None:
+    """Declare the lines, the program of a lot and the central stock of doses."""
     model.attribute("effect", entity="lot")
     model.attribute("doses", entity="lot")
-    names = [f"line/{i + 1}" for i in range(lots.sites)]
-    for name in names:
-        model.resource(name, lots.lines)
-    model.group("line", names, rule="first_free" if len(names) > 1 else "fixed")
-    sd = lots.lot_effect_sd.x
+    declare_lines(model, lots, window)
+    declare_recall(model, lots)
+    traced = bool(lots.depots) or can_be_bad(lots)
+    if traced:
+        model.attribute("origin", entity="lot")
+        # Stock at the start expires a full shelf life later.
+        model.attribute("expires_on", default=lots.shelf_life.x, entity="lot")
+        model.attribute("shelf_life", entity="lot")
+        model.attribute("lot_origin")
+        model.counter("lots released")
     program: list[s.Step] = [
-        s.Seize("line"),
+        *start_material(model, lots, window),
+        s.Seize(LINE),
         s.Mark("lot started"),
-        s.Delay("lot manufacturing", lots.manufacturing.distribution),
-        s.Chance("lot succeeds", 1.0 - lots.failure.x, otherwise="lot failed"),
-        s.Free("line"),
+        *_run(model, lots),
+        *_fill(model, lots),
         s.Delay("lot release testing", lots.release_testing.distribution),
         s.Chance("lot passes release", 1.0 - lots.rejection.x, otherwise=s.End("rejected")),
-    ]
-    if sd > 0:
-        program.append(s.Set("effect", Normal(0.0, sd), name="lot effect"))
-    doses: float | str = round(lots.doses_per_lot.x)
-    if lots.doses_per_lot_cv is not None and lots.doses_per_lot_cv.x > 0:
-        mean = lots.doses_per_lot.x
-        yields = from_mean_sd("lognormal", mean, mean * lots.doses_per_lot_cv.x)
-        program.append(s.Set("doses", yields, name="doses of a lot"))
-        doses = "doses"
-    program += [
+        *_effect(lots),
+        *inspection(lots),
         s.Mark("lot released"),
-        s.Put("lot to stock", "doses", doses, lots.shelf_life.distribution),
+        *(_released_traced(lots) if traced else _released(lots)),
+        *withdraw_when_found(lots, CENTRAL, "at the central store"),
         s.End("released"),
         s.Label("lot failed"),
-        s.Free("line"),
+        s.Free(LINE),
         s.End("failed"),
     ]
+    if lots.fill_line is not None:
+        program += [s.Label("fill failed"), s.Free(FILL_LINE), s.Set("stage", -1.0), s.End("failed")]
     model.program("lot", program, entity="lot")
-    expected = max(lots.doses_per_lot.x, 1.0) * (1.0 - lots.failure.x) * (1.0 - lots.rejection.x)
+    expected = max(lots.mean_doses, 1.0) * (1.0 - lots.failure.x) * (1.0 - lots.rejection.x) * lots.further_passes
     initial = [(lots.initial_stock, lots.shelf_life.x)] if lots.initial_stock else []
     model.stock(
-        "doses",
+        CENTRAL,
         initial=initial,
         reorder_point=float(lots.reorder_point),
         order_up_to=float(lots.order_up_to),
@@ -62,55 +71,144 @@ def lot_stock(model: FlowModel, lots: LotProcess, window: Window) -> None:
     )
 
 
+def _run(model: FlowModel, lots: LotProcess) -> list[s.Step]:
+    """The run on the line. Which stage fails is drawn first, so that a lost lot holds the line to that point only."""
+    if lots.stage_failures or lots.fill_line is not None:
+        model.attribute("stage", entity="lot")
+    steps: list[s.Step] = []
+    if lots.stage_failures:
+        branches: dict[s.Branch, float] = {}
+        left = 1.0
+        for name, stage in lots.stage_failures.items():
+            branches[f"fails: {name}"] = left * stage.probability.x
+            left *= 1.0 - stage.probability.x
+        steps += [s.Switch("stage that fails", {"no stage fails": left, **branches})]
+        for number, (name, stage) in enumerate(lots.stage_failures.items(), start=1):
+            steps += [s.Label(f"fails: {name}"), s.Set("stage", float(number))]
+            if stage.found_at.x > 0.0:
+                law = scaled(lots.manufacturing.distribution, stage.found_at.x)
+                steps.append(s.Delay(f"lot run until {name} fails", law))
+            steps.append(s.Jump("lot failed"))
+        steps.append(s.Label("no stage fails"))
+    return [
+        *steps,
+        s.Delay("lot manufacturing", lots.manufacturing.distribution),
+        s.Chance("lot succeeds", 1.0 - lots.failure.x, otherwise="lot failed"),
+        s.Free(LINE),
+    ]
+
+
+def _doses_law(lots: LotProcess) -> Distribution | float:
+    """Return the law of a lot's filled vials over vials per dose, of an average donor, before caps and samples."""
+    assert lots.fill is not None
+    per_dose = lots.fill.vials_per_amount / lots.fill.vials_per_dose
+    if lots.drug_substance is not None:
+        return scaled(lots.drug_substance.amount, max(per_dose, 1e-300))
+    mean, sigma = lots.mean_amount * per_dose, lots.yield_sigma
+    return LogNormal(math.log(mean) - 0.5 * sigma**2, sigma) if sigma > 0.0 and mean > 0.0 else mean
+
+
+def _fill(model: FlowModel, lots: LotProcess) -> list[s.Step]:
+    """From bulk to doses: yield, vials, the fill line, samples, partial lots."""
+    fill, line = lots.fill, lots.fill_line
+    steps: list[s.Step] = []
+    if lots.drug_substance is not None and lots.drug_substance.testing is not None:
+        steps.append(s.Delay("drug substance testing", lots.drug_substance.testing.distribution))
+    if fill is not None:
+        model.attribute("vials", entity="lot")
+        model.attribute("partial", entity="lot")
+        effects = {"donor_yield": 1.0} if lots.donors is not None else {}
+        steps.append(s.Set("doses", _doses_law(lots), log_effects=effects, name="lot yield"))
+        if fill.maximum_vials is not None:
+            most = fill.maximum_vials / fill.vials_per_dose
+            steps += [
+                s.Test("doses", ">", most, otherwise="bulk fits the filling"),
+                s.Set("doses", most),
+                s.Label("bulk fits the filling"),
+            ]
+        steps.append(s.Set("vials", "doses", times=float(fill.vials_per_dose)))
+    if line is not None:
+        steps += [s.Seize(FILL_LINE), s.Mark("filling started")]
+        if line.changeover is not None and line.changeover.x > 0.0:
+            steps.append(s.Delay("changeover of the fill line", line.changeover.x))
+        if line.time is not None:
+            steps.append(s.Delay("filling", line.time.distribution))
+        else:
+            assert line.vials_per_hour is not None
+            model.attribute("log_vials", entity="lot")
+            per_day = line.vials_per_hour.x * line.hours_per_day
+            # At least one vial: the logarithm of none does not exist.
+            steps += [
+                s.Set("log_vials", "vials"),
+                s.Test("log_vials", "<", 1.0, otherwise="vials to fill"),
+                s.Set("log_vials", 1.0),
+                s.Label("vials to fill"),
+                s.Set("log_vials", "log_vials", function="log"),
+                s.Delay("filling", 1.0 / max(per_day, 1e-9), log_effects={"log_vials": 1.0}),
+            ]
+        steps += [s.Chance("filling succeeds", 1.0 - line.failure.x, otherwise="fill failed"), s.Free(FILL_LINE)]
+    if fill is not None:
+        used = (fill.release_samples + fill.retains + lots.sampled_vials) / fill.vials_per_dose
+        steps += [
+            # `Put` rounds to the nearest whole number; doses are rounded down.
+            s.Add("doses", -used - 0.5 + ROUNDING),
+            s.Test("doses", "<", fill.smallest_released() - 0.5, otherwise="enough doses"),
+            s.Set("partial", 1.0),
+            s.End("rejected"),
+            s.Label("enough doses"),
+        ]
+    elif lots.doses_per_lot_cv is not None and lots.doses_per_lot_cv.x > 0.0:
+        mean = lots.mean_doses
+        steps.append(s.Set("doses", from_mean_sd("lognormal", mean, mean * lots.doses_per_lot_cv.x), name="doses of a lot"))
+    return steps
+
+
+def _effect(lots: LotProcess) -> list[s.Step]:
+    """The effect of a lot on response: of the lot itself, of its donor, and of the doublings behind its cells."""
+    steps: list[s.Step] = []
+    if lots.lot_effect_sd.x > 0:
+        steps.append(s.Set("effect", Normal(0.0, lots.lot_effect_sd.x), name="lot effect"))
+    if lots.donor_effect_sd > 0:
+        steps.append(s.Add("effect", "donor_effect"))
+    shift = 0.0 if lots.expansion is None else lots.expansion.response_shift(lots.doublings_before)
+    if shift != 0.0:
+        steps.append(s.Add("effect", shift))
+    return steps
+
+
+def _doses_put(lots: LotProcess) -> float | str:
+    if lots.fill is not None or (lots.doses_per_lot_cv is not None and lots.doses_per_lot_cv.x > 0.0):
+        return "doses"
+    return round(lots.mean_doses)
+
+
+def _released(lots: LotProcess) -> list[s.Step]:
+    return [s.Put("lot to stock", CENTRAL, _doses_put(lots), lots.shelf_life.distribution)]
+
+
+def _released_traced(lots: LotProcess) -> list[s.Step]:
+    """A lot whose doses may be moved or recalled carries its number and its day of expiry."""
+    return [
+        s.Count("lots released", into="origin"),
+        s.Set("shelf_life", lots.shelf_life.distribution, name="shelf life of the lot"),
+        s.Now("expires_on"),
+        s.Add("expires_on", "shelf_life"),
+        s.Put("lot to stock", CENTRAL, _doses_put(lots), "shelf_life"),
+    ]
+
+
 def from_stock_steps(
     model: FlowModel, scenario: Scenario, arm: AllogeneicArm | InVivoArm, window: Window
 ) -> list[s.Step]:
+    """Return a patient's steps from the order to infusion, from stock made in lots."""
     lot_stock(model, arm.lots, window)
+    declare_depots(model, scenario, arm.lots, window)
     order: list[s.Step] = [
         *bridging_choice(scenario),
         s.Set("bridging", "will_bridge"),
-        s.Take("doses", arm.doses_per_course, copy={"effect": "lot_effect"}, lot_into="lot"),
-        s.Mark(t.DOSE_TAKEN, log=True),
-        s.Delay("order to delivery", arm.order_to_delivery.distribution),
-        s.Mark(t.SHIPMENT, log=True),
+        *delivered_doses(arm),
         *to_infusion(scenario, arm),
     ]
     if isinstance(arm, AllogeneicArm):
         return [*order, s.End(t.INFUSED)]
-    return [*order, s.Label("first dose given"), *_later_doses(arm), *_expression(arm)]
-
-
-def _later_doses(arm: InVivoArm) -> list[s.Step]:
-    """The further doses of a course, whether it is the first course or a later one."""
-    steps: list[s.Step] = []
-    for number in range(2, arm.doses_per_course + 1):
-        assert arm.dose_interval is not None
-        steps += [
-            s.Delay(f"interval to dose {number}", Constant(arm.dose_interval.x)),
-            s.Mark(t.REDOSING_VISIT, log=True),
-        ]
-    return steps
-
-
-def _expression(arm: InVivoArm) -> list[s.Step]:
-    """The course takes or not; if not, another course follows unless neutralising immunity has set in."""
-    redosing = arm.redosing
-    no_immunity = math.exp(-redosing.immunity.x * redosing.interval.x)
-    return [
-        s.Chance("expression", arm.expression.x, otherwise="no expression"),
-        s.Set("expressed", 1.0),
-        s.Jump("courses complete"),
-        s.Label("no expression"),
-        s.Retry("redosing", redosing.maximum_courses - 1, to="another course", otherwise="courses complete"),
-        s.Label("another course"),
-        s.Delay("redosing interval", Constant(redosing.interval.x)),
-        s.Chance("no immunity against the vector", no_immunity, otherwise="courses complete"),
-        s.Take("doses", arm.doses_per_course, copy={"effect": "lot_effect"}, lot_into="lot"),
-        s.Mark(t.DOSE_TAKEN, log=True),
-        s.Mark(t.SHIPMENT, log=True),
-        s.Mark(t.REDOSING_VISIT, log=True),
-        s.Add("courses", 1.0),
-        s.Jump("first dose given"),
-        s.Label("courses complete"),
-        s.End(t.INFUSED),
-    ]
+    return [*order, s.Label("first dose given"), *later_doses(arm), *expression(arm)]
