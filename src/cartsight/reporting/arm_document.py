@@ -11,8 +11,10 @@ import numpy.typing as npt
 from cartsight.comparison.metrics import STANDARD
 from cartsight.comparison.results import Estimate
 from cartsight.comparison.single_arm import ArmRun
+from cartsight.economics.cost_of_goods import CostOfGoods
 from cartsight.outcomes import CAUSES_OF_DEATH, Curve, access_metrics, cumulative_incidence, overall_survival
 from cartsight.outcomes.qaly_breakdown import STATES, qalys_by_state
+from cartsight.reporting.goods_document import goods_document
 from cartsight.reporting.pathway_flow import days_spent, endings, stages
 from cartsight.scenario.arms import as_product
 
@@ -180,7 +182,16 @@ def _goods(run: ArmRun) -> dict[str, Any] | None:
             {"category": name, "total": amount, "per_infused": amount / goods.infused if goods.infused else math.nan}
             for name, amount in goods.categories.items()
         ],
+        "by_activity": _by_activity(run, goods),
     }
+
+
+def _by_activity(run: ArmRun, goods: CostOfGoods) -> dict[str, Any] | None:
+    """Return the cost of goods line by line for an arm that states its costs by activity."""
+    arm = as_product(run.scenario.arms[run.name])
+    if arm is None or run.plant is None or run.plant.batches is None or not arm.costs.itemised:
+        return None
+    return goods_document(arm, goods, run.plant, run.scenario.analysis.money)
 
 
 def _plant(run: ArmRun) -> dict[str, Any] | None:

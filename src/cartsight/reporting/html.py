@@ -80,19 +80,20 @@ def report_html(document: dict[str, Any]) -> str:
 
 
 def _legends(document: dict[str, Any]) -> dict[str, dict[str, str]]:
-    from cartsight.reporting.charts import costs, drivers, patients
+    from cartsight.reporting.charts import costs, drivers, goods, patients
 
     return {
         "days": patients.phase_colours(document),
         "costs": costs.cost_colours(document),
         "goods": costs.cost_of_goods_colours(document),
+        "bearers": goods.bearers_colours(document),
         "tornado": {"at the low end of its interval": drivers.LOW, "at the high end": drivers.HIGH},
     }
 
 
 def _charts(document: dict[str, Any]) -> dict[str, Any]:
     # Altair takes a second to import; who only wants the document should not wait for it.
-    from cartsight.reporting.charts import costs, decision, drivers, flow_diagram, patients
+    from cartsight.reporting.charts import costs, decision, drivers, flow_diagram, goods, patients
 
     found: dict[str, Any] = {
         "flow": {arm["name"]: flow_diagram.flow_diagram(document, arm) for arm in document["arms"]},
@@ -101,6 +102,7 @@ def _charts(document: dict[str, Any]) -> dict[str, Any]:
         "survival": patients.survival_chart(document),
         "costs": costs.cost_chart(document),
         "goods": costs.cost_of_goods_chart(document),
+        "bearers": goods.bearers_chart(document),
     }
     decided = document["decision"] is not None
     found |= {

@@ -18,6 +18,7 @@ def meanings(document: dict[str, Any]) -> dict[str, str]:
         "survival": _survival(document),
         "costs": _costs(document),
         "goods": _goods(document),
+        "bearers": _bearers(document),
         "plane": _plane(document),
         "frontier": _frontier(document),
         "acceptability": _acceptability(document),
@@ -152,6 +153,25 @@ def _goods(document: dict[str, Any]) -> str | None:
     if dear["price"] and dear["price"]["value"]:
         text += f"; its price of {exact_money(dear['price']['value'], unit)} is {plain_number(dear['price']['value'] / goods['per_infused'], 1)} times that"
     return text + ". A price is not a cost of goods: research, launch and margin are in the one and not in the other."
+
+
+def _bearers(document: dict[str, Any]) -> str | None:
+    arms = [arm for arm in document["arms"] if (arm["cost_of_goods"] or {}).get("by_activity")]
+    parts = []
+    for arm in arms:
+        table = arm["cost_of_goods"]["by_activity"]["reconciliation"]
+        if not table["budget_cents"]:
+            continue
+        useful = sum(row["cents"] for row in table["rows"] if row["name"] in _USEFUL_ROWS)
+        idle = sum(row["cents"] for row in table["rows"] if row["name"].startswith("idle"))
+        parts.append(
+            f"{percent(useful / table['budget_cents'])} of the budget went into product taken for patients and "
+            f"{percent(idle / table['budget_cents'])} stood idle for {arm['label']}"
+        )
+    return f"Of what the plants spent, {'; '.join(parts)}. The rest was lost with batches and doses." if parts else None
+
+
+_USEFUL_ROWS = ("infused in specification", "infused out of specification", "doses taken for patients")
 
 
 def _plane(document: dict[str, Any]) -> str | None:
