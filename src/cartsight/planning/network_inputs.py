@@ -33,13 +33,17 @@ LARGEST_TABLE_BYTES = 5_000_000
 
 @dataclass(frozen=True, slots=True)
 class CandidatePlant:
-    """A plant that may be opened, with what it costs per year; money in the analysis's unit."""
+    """A plant that may be opened, with what it costs per year; money in the analysis's unit.
+
+    Plants of one `region` are disrupted together; an empty region is no region's.
+    """
 
     name: str
     maximum_lines: int
     site_per_year: float
     quality_overhead_per_year: float
     line_per_year: float
+    region: str = ""
 
     @property
     def fixed_per_year(self) -> float:
@@ -63,6 +67,10 @@ class PatientLoad:
         Infused, of referred.
     vein_to_vein_days : float
         Median of the infused.
+    remakes : float
+        Of `batches`, those after the patient's first.
+    saved_by_remake : float
+        Infused after more than one batch, per collected patient.
     """
 
     collected: float
@@ -70,6 +78,8 @@ class PatientLoad:
     line_days: float
     infused: float
     vein_to_vein_days: float
+    remakes: float
+    saved_by_remake: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +101,13 @@ class NetworkProblem:
         Batches per year of a line that is never idle.
     remarks : tuple of str
         What was assumed where neither scenario nor tables say.
+    lost_share : array, shape (regions, plants)
+        Collected patients who are lost because the lane's transport is slower than the arm's own, beside `load`.
+    relative_loss : float
+        Collected patients not infused, beyond those of the arm that a plan of technologies compares with; its price is part
+        of every assignment, so that a process which infuses fewer is not merely cheaper.
+    lane_mode : array of int, shape (regions, plants), optional
+        Transport mode of each lane, in the plan's order; None without modes.
     """
 
     scenario: Scenario
@@ -103,6 +120,9 @@ class NetworkProblem:
     batch_cost: float
     batches_per_line: float
     remarks: tuple[str, ...]
+    lost_share: Float
+    relative_loss: float = 0.0
+    lane_mode: npt.NDArray[np.int64] | None = None
 
     @property
     def arm(self) -> AutologousArm:
@@ -147,7 +167,8 @@ def patient_load(scenario: Scenario, arm_name: str) -> PatientLoad:
     result = simulate_patients(scenario, compile_model(model, check=False), everyone, seed, window)
     counted = everyone.counted
     patients = int(counted.sum())
-    started = result.patients.log.count(BATCH_STARTED, len(everyone))[counted].sum()
+    batches = result.patients.log.count(BATCH_STARTED, len(everyone))[counted]
+    started = batches.sum()
     collected = ~np.isnan(result.patients.mark(LEUKAPHERESIS)[counted])
     days = result.patients.mark(INFUSION)[counted] - result.patients.mark(LEUKAPHERESIS)[counted]
     lines = [result.resource(name) for name in result.resource_names if name.startswith("line/")]
@@ -159,6 +180,8 @@ def patient_load(scenario: Scenario, arm_name: str) -> PatientLoad:
         line_days=sum(use.busy for use in lines) / max(sum(use.seizes for use in lines), 1.0),
         infused=float((~np.isnan(days)).mean()),
         vein_to_vein_days=float(np.nanmedian(days)),
+        remakes=float(np.maximum(batches - 1, 0).sum()) / float(collected.sum()),
+        saved_by_remake=float(((batches > 1) & ~np.isnan(days)).sum()) / float(collected.sum()),
     )
 
 
@@ -182,7 +205,8 @@ def network_problem(
         Names of candidate plants at the arm's own costs, instead of a file.
     sites_file : path, optional
         CSV with a column ``site`` and optionally ``maximum_lines``, ``site_per_year``, ``quality_overhead_per_year``,
-        ``line_per_year``; an empty cell takes the arm's own cost. Without it: one candidate per region and one more.
+        ``line_per_year``, ``region``; an empty cell takes the arm's own cost. Plants of one region are disrupted together;
+        the region need not be one of patients. Without it: one candidate per region and one more.
     lanes_file : path, optional
         CSV with columns ``site``, ``region``, ``shipping`` (cost of one shipment). A pair that is not listed is no lane.
         Without it every plant serves every region at the arm's shipping cost.
@@ -198,6 +222,12 @@ def network_problem(
     name = autologous_arm(scenario, arm_name)
     arm = scenario.arms[name]
     assert isinstance(arm, AutologousArm)
+    if arm.costs.itemised:
+        raise InputError(
+            "a network study reads plant costs per site, line, batch and shipment, not by activity",
+            field=f"arms.{name}.costs",
+            allowed="an arm without activities, staff and capital",
+        )
     regions = tuple(scenario.population.regions)
     # Rates are per day inside a scenario.
     referrals = np.array([region.referrals_per_year.x * DAYS_PER_YEAR for region in scenario.population.regions.values()])
@@ -225,9 +255,9 @@ def network_problem(
     if candidates is not None:
         if not candidates or len(set(candidates)) != len(candidates) or not all(candidates):
             raise InputError("candidates need distinct names", field="candidates", found=", ".join(candidates))
-        plants = tuple(replace(default, name=plant) for plant in candidates)
+        plants = tuple(replace(default, name=plant, region=plant if plant in regions else "") for plant in candidates)
     elif sites_file is None:
-        plants = tuple(replace(default, name=plant) for plant in ("central", *regions))
+        plants = tuple(replace(default, name=plant, region=plant if plant in regions else "") for plant in ("central", *regions))
         remarks.append(
             "No candidate plants were named (--candidates, --sites): one per region and one central were assumed, at the arm's own costs."
         )
@@ -254,6 +284,7 @@ def network_problem(
         + costs.quality_control_per_batch.x,
         batches_per_line=per_line,
         remarks=tuple(remarks),
+        lost_share=np.zeros_like(shipping),
     )
 
 
@@ -314,7 +345,7 @@ def _amount(path: Path, line: int, column: str, text: str, *, minimum: float = 0
 def _read_plants(path: Path, default: CandidatePlant) -> list[CandidatePlant]:
     money = ("site_per_year", "quality_overhead_per_year", "line_per_year")
     plants: dict[str, CandidatePlant] = {}
-    for line, cells in _table(path, ("site",), ("maximum_lines", *money)):
+    for line, cells in _table(path, ("site",), ("maximum_lines", *money, "region")):
         name = cells["site"]
         if not name or name in plants:
             raise InputError("a plant needs a name of its own", file=path, line=line, field="site", found=name)
@@ -325,7 +356,7 @@ def _read_plants(path: Path, default: CandidatePlant) -> list[CandidatePlant]:
             if value != int(value):
                 raise InputError("must be a whole number", file=path, line=line, field="maximum_lines", found=cells["maximum_lines"])
             most = int(value)
-        plants[name] = replace(default, name=name, maximum_lines=most, **given)
+        plants[name] = replace(default, name=name, maximum_lines=most, region=cells.get("region", ""), **given)
     return list(plants.values())
 
 
