@@ -13,7 +13,7 @@ from cartsight.core.ranking_and_selection import select_best
 from cartsight.economics.cost_of_goods import cost_of_goods
 from cartsight.planning import NetworkOptions, NetworkProblem, Uncertainties, network_problem, study_network
 from cartsight.planning.capacity_modules import modules, usable_load
-from cartsight.planning.demand_scenarios import draw_futures, expected_future
+from cartsight.planning.demand_scenarios import DAYS_PER_QUARTER, draw_futures, expected_future
 from cartsight.planning.network_inputs import autologous_arm
 from cartsight.planning.proof import simulate_design, with_design
 from cartsight.planning.recourse import RecourseCosts, RecourseProgramme, recourse_costs
@@ -46,6 +46,7 @@ def designs_of_one_plant(problem: NetworkProblem) -> list[NetworkDesign]:
 
 
 def test_recourse_of_one_year_by_hand(problem: NetworkProblem) -> None:
+    problem = replace(problem, load=replace(problem.load, remakes=0.0, saved_by_remake=0.0))
     future = expected_future(problem)
     programme = RecourseProgramme(problem, PLAIN)
     demand, batches = float(problem.demand.sum()), problem.load.batches
@@ -71,17 +72,60 @@ def test_hold_and_overtime_only_help(problem: NetworkProblem) -> None:
 
 
 def test_cuts_support_the_cost_everywhere(problem: NetworkProblem) -> None:
-    futures = draw_futures(problem, Uncertainties(), 3, 1, "test")
+    futures = draw_futures(problem, Uncertainties(disruption_probability=0.2, courier_delay_probability=0.3), 3, 1, "test")
     programme = RecourseProgramme(problem, recourse_costs(problem, None, 0.15))
     rng = np.random.default_rng(0)
     capacities = rng.uniform(0.0, 1.2 * float(problem.demand.sum()), (6, 2))
+    opened = rng.uniform(0.0, 1.0, (6, 2))
     for i in range(3):
-        for here in capacities:
-            year = programme.year(futures, i, here)
-            assert year.intercept + year.slope @ here == pytest.approx(year.cost, rel=1e-9)
-            for there in capacities:
-                other = programme.year(futures, i, there).cost
-                assert other >= year.intercept + year.slope @ there - 1e-6 * other
+        for here in zip(capacities, opened, strict=True):
+            year = programme.year(futures, i, *here)
+            for there in zip(capacities, opened, strict=True):
+                other = programme.year(futures, i, *there).cost
+                assert other >= year.cost + year.slope @ (np.concatenate(there) - np.concatenate(here)) - 1e-6 * other
+
+
+def test_remakes_are_skipped_only_when_that_is_worth_it(problem: NetworkProblem) -> None:
+    """A remake takes a batch and saves a patient with some chance; when lines are short the batch saves more as a first one."""
+    load = replace(problem.load, batches=1.2, remakes=0.2, saved_by_remake=0.1, infused=0.7, collected=0.8)
+    one = replace(problem, load=load)
+    future = expected_future(one)
+    demand = float(one.demand.sum())
+    programme = RecourseProgramme(one, PLAIN)
+    plenty = programme.year(future, 0, np.array([1.3 * demand, 0.0]))
+    assert plenty.not_remade == pytest.approx(0.0, abs=1e-9)
+    short = programme.year(future, 0, np.array([demand, 0.0]))
+    # One batch each serves everybody, and every second remake (0.1 of 0.2) would have saved a patient; keeping the remakes
+    # instead would turn away a sixth.
+    assert short.not_remade == pytest.approx(0.1 * demand, rel=1e-6)
+    assert short.lost == pytest.approx(0.1 * demand, rel=1e-6)
+
+
+def test_hold_is_bounded(problem: NetworkProblem) -> None:
+    futures = draw_futures(problem, Uncertainties(quarter_cv=0.9, disruption_probability=0.3), 4, 3, "test")
+    capacity = np.array([float(problem.demand.sum()), 0.0])
+    costs = [recourse_costs(problem, None, 0.0, days) for days in (0.0, 20.0, 60.0)]
+    for i in range(4):
+        years = [RecourseProgramme(problem, cost).year(futures, i, capacity) for cost in costs]
+        assert years[0].held == pytest.approx(0.0, abs=1e-9)
+        for year, days in zip(years, (0.0, 20.0, 60.0), strict=True):
+            assert year.held <= days / DAYS_PER_QUARTER * futures.demand[i, :-1].sum() + 1e-6
+    with pytest.raises(InputError, match="longest-hold"):
+        recourse_costs(problem, None, 0.0, 100.0)
+
+
+def test_plants_of_a_region_go_down_together(problem: NetworkProblem) -> None:
+    plants = tuple(replace(plant, region="coast") for plant in problem.plants)
+    only_regions = Uncertainties(disruption_probability=0.0, region_disruption_probability=0.3)
+    together = draw_futures(replace(problem, plants=plants), only_regions, 50, 3, "test")
+    assert (together.available < 1.0).mean() == pytest.approx(0.3, abs=0.08)
+    np.testing.assert_array_equal(together.available[:, :, 0], together.available[:, :, 1])
+    np.testing.assert_array_equal(together.outages[:, :, 0], together.outages[:, :, 1])
+    apart = draw_futures(problem, only_regions, 50, 3, "test")
+    assert (apart.available == 1.0).all()  # plants without a region
+    np.testing.assert_array_equal(apart.demand, together.demand)
+    days = together.outages[~np.isnan(together.outages[..., 0])]
+    np.testing.assert_allclose(days[:, 1] - days[:, 0], 0.67 * DAYS_PER_QUARTER)
 
 
 @pytest.mark.parametrize("service", [None, ServiceTarget(0.98, 0.25)])

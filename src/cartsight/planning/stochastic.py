@@ -1,15 +1,14 @@
 """Stage 2: two-stage stochastic programme by cuts, its sample-average estimate with error, and the value of it.
 
-Minimise fixed cost + mean recourse cost over a sample of futures, with one cut per future and round (L-shaped method,
-multicut: Birge & Louveaux 1988, doi:10.1016/0377-2217(88)90159-2); optionally the mean service in the worst share of futures
-is held above a level (conditional value at risk: Rockafellar & Uryasev 2000, doi:10.21314/JOR.2000.038). The sample optimum
-is biased low; a fresh sample judges the design (Mak, Morton & Wood 1999, doi:10.1016/S0167-6377(98)00054-6).
+Minimise fixed cost + mean recourse cost over a sample of futures (`cartsight.planning.cuts`); optionally the mean service in
+the worst share of futures is held above a level (conditional value at risk: Rockafellar & Uryasev 2000,
+doi:10.21314/JOR.2000.038). The sample optimum is biased low; a fresh sample judges the design (Mak, Morton & Wood 1999,
+doi:10.1016/S0167-6377(98)00054-6).
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cartsight.core.errors import InputError
+from cartsight.planning.cuts import Cut, TwoStage, solve_by_cuts
 from cartsight.planning.demand_scenarios import DemandScenarios
 from cartsight.planning.mixed_integer import MipModel
 from cartsight.planning.network_inputs import NetworkProblem
@@ -26,7 +26,6 @@ from cartsight.planning.screening import DesignColumns, NetworkDesign, design_co
 Float = npt.NDArray[np.float64]
 
 RELATIVE_GAP = 1e-3
-RELAXED_ROUNDS = 40
 MILLION = 1e6
 """The master programme counts money in millions, so that its coefficients stay near one."""
 
@@ -51,8 +50,10 @@ class StochasticResult:
     ----------
     objective, bound, gap : float
         Expected cost per year on the sample; gap relative to the objective.
-    rounds : int
-        Rounds of cuts.
+    relaxed_bound : float
+        Bound before the search for whole designs.
+    rounds, cuts : int
+        Whole designs tried, and cuts.
     seconds : float
     """
 
@@ -60,7 +61,9 @@ class StochasticResult:
     objective: float
     bound: float
     gap: float
+    relaxed_bound: float
     rounds: int
+    cuts: int
     seconds: float
 
 
@@ -78,7 +81,7 @@ class DesignEvaluation:
         Mean patients per year.
     spent : float
         Mean cost without the price of lost patients.
-    overtime_batches, held : float
+    overtime_batches, held, not_remade : float
         Means per year.
     """
 
@@ -88,6 +91,7 @@ class DesignEvaluation:
     spent: float
     overtime_batches: float
     held: float
+    not_remade: float
 
     @property
     def mean(self) -> float:
@@ -114,13 +118,16 @@ def evaluate(
     years = [programme.year(futures, i, design.capacity) for i in range(len(futures))]
     cost = np.array([year.cost for year in years])
     lost = np.array([year.lost for year in years])
+    assigned = np.array([year.assigned.sum() for year in years])
+    worth = costs.lost_patient * (lost + problem.relative_loss * assigned)
     return DesignEvaluation(
         cost=design.fixed_cost + cost,
         service=1.0 - lost / futures.demand.sum(axis=(1, 2)),
         assigned=np.mean([year.assigned for year in years], axis=0),
-        spent=design.fixed_cost + float((cost - costs.lost_patient * lost).mean()),
+        spent=design.fixed_cost + float((cost - worth).mean()),
         overtime_batches=float(np.mean([year.overtime_batches for year in years])),
         held=float(np.mean([year.held for year in years])),
+        not_remade=float(np.mean([year.not_remade for year in years])),
     )
 
 
@@ -134,6 +141,7 @@ def solve_stochastic(
     service: ServiceTarget | None = None,
     time_limit: float,
     origin: str,
+    relative_gap: float = RELATIVE_GAP,
 ) -> StochasticResult:
     """Return the best design for a sample of futures.
 
@@ -144,84 +152,50 @@ def solve_stochastic(
     service : ServiceTarget, optional
     time_limit : float
         In seconds; the gap says how far it got.
+    relative_gap : float
+        The search ends at this gap.
     """
-    began = time.perf_counter()
     n = len(futures)
     model = MipModel()
     columns = design_columns(model, problem, safety)
     model.cost = [cost / MILLION for cost in model.cost]
-    theta = [model.column(1.0 / n) for _ in range(n)]
-    programme = RecourseProgramme(problem, costs)
-    counter = RecourseProgramme(problem, costs, count_lost_only=True) if service is not None else None
-    short = _service_rows(model, futures, service) if service is not None else []
-    best: NetworkDesign | None = None
-    objective, bound, rounds = math.inf, -math.inf, 0
+    outcome = [[model.column(1.0 / n) for _ in range(n)]]
+    programmes = [RecourseProgramme(problem, costs)]
+    scales = [MILLION]
+    if service is not None:
+        programmes.append(RecourseProgramme(problem, costs, count_lost_only=True))
+        outcome.append(_service_rows(model, futures, service))
+        scales.append(1.0)
+    plants = len(problem.plants)
+    decision = np.zeros((2 * plants, len(model.cost)))
+    for s, (chosen, sizes) in enumerate(zip(columns.chosen, columns.sizes, strict=True)):
+        decision[s, chosen] = [module.batches_per_year for module in sizes]
+        decision[plants + s, chosen] = 1.0
 
-    def add_cuts(capacity: Float) -> tuple[float, Float]:
-        mean, lost = 0.0, np.zeros(n)
-        for i in range(n):
-            year = programme.year(futures, i, capacity)
-            mean += year.cost / n
-            _cut(model, columns, theta[i], year.intercept / MILLION, year.slope / MILLION)
-            if counter is not None:
-                fewest = counter.year(futures, i, capacity)
-                lost[i] = fewest.cost
-                _cut(model, columns, short[i], fewest.intercept, fewest.slope)
-        return mean, lost
+    def recourse(i: int, x: Float) -> list[Cut]:
+        years = (programme.year(futures, i, x[:plants], x[plants:]) for programme in programmes)
+        return [Cut(year.cost / scale, year.slope / scale) for year, scale in zip(years, scales, strict=True)]
 
-    def visit(design: NetworkDesign) -> None:
-        nonlocal best, objective
-        mean, lost = add_cuts(design.capacity)
-        total = design.fixed_cost + mean
-        meets = service is None or _meets(service, lost, futures)
-        if meets and total < objective:
-            best, objective = design, total
+    def meets(quantities: Float) -> bool:
+        return service is None or _meets(service, quantities[1], futures)
 
+    starts = []
     for design in first:
-        visit(design)
-    for _ in range(RELAXED_ROUNDS):
-        # Cuts at fractional designs are as valid and much cheaper to come by.
-        relaxed = model.solve(relaxed=True)
-        if not relaxed.has_solution or time.perf_counter() - began > time_limit / 3:
-            break
-        before, bound = bound, max(bound, MILLION * relaxed.objective)
-        if bound - before <= RELATIVE_GAP / 4 * bound:
-            break
-        add_cuts(columns.capacity(relaxed.values))
-    while True:
-        left = time_limit - (time.perf_counter() - began)
-        if left <= 0:
-            break
-        start = np.full(len(model.cost), np.nan)
-        if best is not None:
-            columns.fill(start, best)
-        master = model.solve(
-            relative_gap=RELATIVE_GAP / 4, absolute_gap=1e-6, time_limit=left, start=start if best is not None else None
-        )
-        if master.status == "infeasible":
+        values = np.zeros(len(model.cost))
+        columns.fill(values, design)
+        starts.append(values)
+    found = solve_by_cuts(
+        TwoStage(model, decision, outcome, recourse, meets), starts=starts, time_limit=time_limit, relative_gap=relative_gap
+    )
+    if not found.values.size:
+        if found.infeasible:
             raise InputError("no design reaches the service level", field="service", found=service and service.level)
-        if math.isfinite(master.bound):
-            bound = max(bound, MILLION * master.bound)
-        if not master.has_solution or objective - bound <= RELATIVE_GAP * objective:
-            break
-        rounds += 1
-        visit(columns.design(problem, master.values, origin))
-        if objective - bound <= RELATIVE_GAP * objective:
-            break
-    if best is None:
         raise InputError("no design was found in time", field="time-limit", found=time_limit)
-    best = NetworkDesign(best.lines, best.capacity, best.fixed_cost, origin)
-    gap = max(objective - bound, 0.0) / objective if math.isfinite(bound) else math.inf
-    return StochasticResult(best, objective, bound, gap, rounds, time.perf_counter() - began)
-
-
-def _cut(model: MipModel, columns: DesignColumns, column: int, intercept: float, slope: Float) -> None:
-    """Add column >= intercept + slope . capacity."""
-    where, values = [column], [1.0]
-    for s, (binaries, options) in enumerate(zip(columns.chosen, columns.sizes, strict=True)):
-        where += binaries
-        values += [-float(slope[s]) * module.batches_per_year for module in options]
-    model.row(where, values, lower=intercept)
+    design = columns.design(problem, found.values, origin)
+    return StochasticResult(
+        design, MILLION * found.objective, MILLION * found.bound, found.gap, MILLION * found.relaxed_bound,
+        found.rounds, found.cuts, found.seconds,
+    )  # fmt: skip
 
 
 def _service_rows(model: MipModel, futures: DemandScenarios, service: ServiceTarget) -> list[int]:
