@@ -37,7 +37,7 @@ def log_odds_ratio(odds_ratio: float) -> float:
 
 def response_intercepts(arm: ProductArm) -> tuple[float, float]:
     """Return the log-odds of complete and of overall response that keep the stated averages over lots."""
-    sd = 0.0 if isinstance(arm, AutologousArm) else arm.lots.lot_effect_sd.x
+    sd = 0.0 if isinstance(arm, AutologousArm) else arm.lots.response_sd
     complete = float(logit_normal_intercept(arm.efficacy.complete_response.x, sd))
     overall = float(logit_normal_intercept(arm.efficacy.overall_response.x, sd))
     return min(max(complete, -CERTAIN), CERTAIN), min(max(overall, -CERTAIN), CERTAIN)

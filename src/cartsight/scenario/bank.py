@@ -32,7 +32,8 @@ class DonorBank(Frozen):
     initial_material: int = Field(0, ge=0, description="Lots' worth at the start, from one average donor.")
     yield_sd: LogScale | None = Field(None, description="Sd between donors of the log of the cells made.")
     effect_sd: LogOdds | None = Field(
-        None, description="Sd between donors of the log-odds of response, beside lot_effect_sd between lots of one donor."
+        None,
+        description="Sd between donors of the log-odds of response, beside lot_effect_sd between lots of one donor.",
     )
 
     @model_validator(mode="after")
@@ -45,7 +46,7 @@ class DonorBank(Frozen):
 class CellBank(Frozen):
     """A master bank of engineered iPSC, working banks made from its vials, and lots made from theirs.
 
-    When the master bank is used up no working bank follows, and lots that wait for a vial are given up.
+    When the master bank is used up no working bank follows, and lots wait for ever.
     """
 
     master_vials: int = Field(ge=0, le=100_000, description="Vials of the master bank at the start.")

@@ -33,7 +33,9 @@ class Fill(Frozen):
     vials_per_dose: int = Field(1, ge=1, le=100)
     overfill: Ratio | None = Field(None, description="Filled beyond the label, over the label: 0.1 is ten per cent.")
     loss: Probability = Field(description="Bulk lost in fill and finish: hold-up, line losses, rejected vials.")
-    maximum_vials: int | None = Field(None, ge=1, description="Vials that one filling can take; more bulk is discarded.")
+    maximum_vials: int | None = Field(
+        None, ge=1, description="Vials that one filling can take; more bulk is discarded."
+    )
     release_samples: int = Field(0, ge=0, description="Vials used up by release tests.")
     retains: int = Field(0, ge=0, description="Vials kept back for later tests.")
     minimum_doses: int | None = Field(None, ge=1, description="A lot below it is a partial lot.")

@@ -143,7 +143,9 @@ class LotProcess(Frozen):
         for name, depot in self.depots.items():
             twice = served.intersection(depot.regions)
             if twice:
-                raise ValueError(f"depots.{name}.regions: {', '.join(sorted(twice))} is served by another depot already")
+                raise ValueError(
+                    f"depots.{name}.regions: {', '.join(sorted(twice))} is served by another depot already"
+                )
             served.update(depot.regions)
         if self.fill is not None and self.order_up_to < self.mean_doses:
             raise ValueError(

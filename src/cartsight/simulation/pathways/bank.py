@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from cartsight.core.distributions import Constant, Normal
+from cartsight.core.distributions import Normal
 from cartsight.scenario.bank import CellBank, DonorBank
 from cartsight.scenario.lots import LotProcess
 from cartsight.simulation import FlowModel
@@ -12,10 +12,6 @@ from cartsight.simulation import steps as s
 from cartsight.simulation.pathways.patients import Window
 
 DONOR_MATERIAL, WORKING_BANK, MASTER_BANK = "donor material", "working cell bank", "master cell bank"
-GIVEN_UP = "given up"
-LONGEST_WAIT_DAYS = 3650.0
-"""A lot that waits longer than this for starting material, or a dose for the central store, is given up. Long enough to
-change nothing where supply goes on; without it a run would wait for ever for a bank that is used up."""
 
 
 def start_material(model: FlowModel, lots: LotProcess, window: Window) -> list[s.Step]:
@@ -26,9 +22,7 @@ def start_material(model: FlowModel, lots: LotProcess, window: Window) -> list[s
         take = _cell_bank(model, lots.cell_bank, window)
     else:
         return []
-    wait = "wait for starting material"
-    model.clock(wait, s.End(GIVEN_UP), law=Constant(LONGEST_WAIT_DAYS), armed=False)
-    return [s.Arm(wait), take, s.Disarm(wait), s.Mark("starting material taken")]
+    return [take, s.Mark("starting material taken")]
 
 
 def _donors(model: FlowModel, donors: DonorBank, lots: LotProcess, window: Window) -> s.Take:
@@ -49,9 +43,7 @@ def _donors(model: FlowModel, donors: DonorBank, lots: LotProcess, window: Windo
         program.append(s.Set("donor_effect", Normal(0.0, lots.donor_effect_sd), name="donor effect"))
     program += [
         s.Mark("donor collected"),
-        s.Put(
-            "leukapheresis to bank", DONOR_MATERIAL, donors.lots_per_leukapheresis, donors.shelf_life.distribution
-        ),
+        s.Put("leukapheresis to bank", DONOR_MATERIAL, donors.lots_per_leukapheresis, donors.shelf_life.distribution),
         s.End("donor collected"),
     ]
     model.program("donor", program, entity="lot")
@@ -68,17 +60,11 @@ def _donors(model: FlowModel, donors: DonorBank, lots: LotProcess, window: Windo
 
 
 def _cell_bank(model: FlowModel, bank: CellBank, window: Window) -> s.Take:
-    wait = "wait for a master vial"
-    model.clock(wait, s.End(GIVEN_UP), law=Constant(LONGEST_WAIT_DAYS), armed=False)
     program: list[s.Step] = [
-        s.Arm(wait),
         s.Take(MASTER_BANK, 1),
-        s.Disarm(wait),
         s.Mark("working bank started"),
         s.Delay("working bank qualification", bank.qualification.distribution),
-        s.Chance(
-            "working bank qualifies", 1.0 - bank.qualification_failure.x, otherwise=s.End("working bank failed")
-        ),
+        s.Chance("working bank qualifies", 1.0 - bank.qualification_failure.x, otherwise=s.End("working bank failed")),
         s.Put("vials to working bank", WORKING_BANK, bank.working_vials, math.inf),
         s.End("working bank made"),
     ]

@@ -10,7 +10,6 @@ from cartsight.scenario.lots import LotProcess
 from cartsight.simulation import FlowModel
 from cartsight.simulation import steps as s
 from cartsight.simulation.pathways import trajectory as t
-from cartsight.simulation.pathways.bank import GIVEN_UP, LONGEST_WAIT_DAYS
 from cartsight.simulation.pathways.patients import Window
 from cartsight.simulation.pathways.recall import BAD, can_be_bad, withdraw_when_found
 
@@ -31,11 +30,9 @@ def declare_depots(model: FlowModel, scenario: Scenario, lots: LotProcess, windo
         return
     model.attribute("depot")
     model.attribute("left", entity="lot")
-    wait = "wait for the central store"
-    model.clock(wait, s.End(GIVEN_UP), law=Constant(LONGEST_WAIT_DAYS), armed=False)
     for name, depot in lots.depots.items():
         program = f"consignment to {name}"
-        model.program(program, _consignment(lots, name, depot, wait), entity="lot")
+        model.program(program, _consignment(lots, name, depot), entity="lot")
         life = lots.shelf_life.x if depot.shelf_life is None else min(depot.shelf_life.x, lots.shelf_life.x)
         model.stock(
             depot_stock(name),
@@ -55,14 +52,12 @@ def declare_depots(model: FlowModel, scenario: Scenario, lots: LotProcess, windo
     model.depots(STORES, stores, attribute="region", matrix=rows)
 
 
-def _consignment(lots: LotProcess, name: str, depot: Depot, wait: str) -> list[s.Step]:
+def _consignment(lots: LotProcess, name: str, depot: Depot) -> list[s.Step]:
     carried = ["effect", "origin", "expires_on"]
     if can_be_bad(lots):
         carried += [BAD, "recall_on"]
     steps: list[s.Step] = [
-        s.Arm(wait),
         s.Take(CENTRAL, 1, copy={column: column for column in carried}),
-        s.Disarm(wait),
         s.Mark(LEFT_CENTRAL),
         s.Delay(f"transport to {name}", Constant(depot.transport.x)),
     ]

@@ -14,6 +14,7 @@ from cartsight.scenario.arms import AllogeneicArm, AutologousArm, InVivoArm
 from cartsight.simulation import Arrivals, CompiledModel, FlowResult, compile_model, simulate
 from cartsight.simulation.pathways import trajectory as t
 from cartsight.simulation.pathways.build import build_model
+from cartsight.simulation.pathways.lot_counts import lot_record
 from cartsight.simulation.pathways.patients import Window, generate_patients, observation_window
 from cartsight.simulation.pathways.plant import PlantRecord, ResourceUse
 from cartsight.simulation.pathways.plant_counts import autologous_batches, count_drivers, lots_made
@@ -127,6 +128,7 @@ def _trajectories(everyone: t.Patients, result: FlowResult, modality: str) -> t.
         event_patient=event_row,
         event_kind=flow.log.code[kept].astype(np.int64),
         event_day=flow.log.time[kept] - start[event_row],
+        extra={"bad_lot": flow.attribute("bad_lot")[rows]} if "bad_lot" in flow.attribute_names else {},
     )
 
 
@@ -186,7 +188,7 @@ def _plant(
         started=_in_window(lots.mark("lot started"), window),
         failed=int(np.count_nonzero(ended & lots.ended("failed"))),
         out_of_specification=int(np.count_nonzero(ended & lots.ended("rejected"))),
-        released=int(np.count_nonzero(ended & lots.ended("released"))),
+        released=_in_window(lots.mark("lot released"), window),
         infused=infused,
         shipments=shipments,
         doses_received=stock.received,
@@ -196,7 +198,8 @@ def _plant(
         resources=uses,
         batches=lots_made(result, window, arm.lots.manufacturing.distribution.mean) if keep_batches else None,
     )
-    return replace(plant, counts=count_drivers(arm, plant, result, 0, 0))
+    plant = lot_record(plant, arm, result, window)
+    return replace(plant, counts=count_drivers(arm, plant, result, 0, 0) | plant.counts)
 
 
 def _resource_uses(result: FlowResult) -> tuple[ResourceUse, ...]:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 
 from cartsight.core.errors import InputError
 from cartsight.scenario import Scenario
+from cartsight.scenario.arms import LotArm
 from cartsight.simulation import FlowModel, compile_model
 from cartsight.simulation.pathways.build import build_model
 from cartsight.simulation.pathways.flow import simulate_patients
 from cartsight.simulation.pathways.patients import generate_patients, observation_window
+from cartsight.simulation.pathways.shared_lines import FILL_LINE, LINE, own_share
 from cartsight.simulation.result import FlowResult
 
 UNLIMITED = 1_000_000
@@ -49,7 +51,9 @@ def check_arm(scenario: Scenario, arm_name: str) -> ArmLoad:
     result = simulate_patients(
         scenario, compile_model(unlimited, check=False), patients, scenario.analysis.seed, window
     )
-    offered = _offered(model, result)
+    arm = scenario.arms[arm_name]
+    shares = {pool: own_share(arm.lots, pool) for pool in (LINE, FILL_LINE)} if isinstance(arm, LotArm) else {}
+    offered = {pool: load / shares.get(pool.split("/", 1)[0], 1.0) for pool, load in _offered(model, result).items()}
     warnings = []
     for pool, load in sorted(offered.items(), key=lambda item: -item[1]):
         if load >= 1.0:

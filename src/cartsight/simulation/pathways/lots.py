@@ -148,6 +148,7 @@ def _fill(model: FlowModel, lots: LotProcess) -> list[s.Step]:
             ]
         steps += [s.Chance("filling succeeds", 1.0 - line.failure.x, otherwise="fill failed"), s.Free(FILL_LINE)]
     if fill is not None:
+        steps.append(s.Mark("lot filled"))
         used = (fill.release_samples + fill.retains + lots.sampled_vials) / fill.vials_per_dose
         steps += [
             # `Put` rounds to the nearest whole number; doses are rounded down.
@@ -159,7 +160,9 @@ def _fill(model: FlowModel, lots: LotProcess) -> list[s.Step]:
         ]
     elif lots.doses_per_lot_cv is not None and lots.doses_per_lot_cv.x > 0.0:
         mean = lots.mean_doses
-        steps.append(s.Set("doses", from_mean_sd("lognormal", mean, mean * lots.doses_per_lot_cv.x), name="doses of a lot"))
+        steps.append(
+            s.Set("doses", from_mean_sd("lognormal", mean, mean * lots.doses_per_lot_cv.x), name="doses of a lot")
+        )
     return steps
 
 

@@ -16,7 +16,7 @@ from cartsight.scenario.cost_drivers import DRIVERS, Driver
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
 
-__all__ = ["DRIVERS", "FATES", "BatchTable", "Driver", "PlantRecord", "ResourceUse"]
+__all__ = ["DRIVERS", "FATES", "BatchTable", "Driver", "PlantRecord", "ResourceUse", "StoreUse"]
 
 FATES: tuple[str, ...] = (
     "failed",
@@ -64,6 +64,19 @@ class ResourceUse:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreUse:
+    """A store of doses over the window; what left the central store for depots counts as taken from it."""
+
+    name: str
+    received: float
+    taken: float
+    expired: float
+    out_of_stock_fraction: float
+    orders_waited: float
+    mean_on_hand: float
+
+
+@dataclass(frozen=True, slots=True)
 class PlantRecord:
     """Counts and loads in the observation window, whoever caused them (counted patients or not).
 
@@ -88,6 +101,7 @@ class PlantRecord:
     resources: tuple[ResourceUse, ...] = field(default_factory=tuple)
     counts: dict[str, float] = field(default_factory=dict)
     batches: BatchTable | None = None
+    stores: tuple[StoreUse, ...] = ()
 
     def utilisation(self, name: str) -> float:
         """Return the utilisation of a group of resources; 0 when there is none of that name."""

@@ -1,0 +1,165 @@
+"""What the floor of a lot-made product did in the window: starting material, stages, fillings, stores, bad lots."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from cartsight.scenario.arms import AllogeneicArm, InVivoArm
+from cartsight.simulation import FlowResult
+from cartsight.simulation.pathways import trajectory as t
+from cartsight.simulation.pathways.depots import (
+    CENTRAL,
+    DOSE_LOST,
+    EXPIRED_IN_TRANSIT,
+    LEFT_CENTRAL,
+    WITHDRAWN_IN_TRANSIT,
+    depot_stock,
+)
+from cartsight.simulation.pathways.patients import Window
+from cartsight.simulation.pathways.plant import PlantRecord, StoreUse
+from cartsight.simulation.pathways.recall import BAD, can_be_bad
+
+Float = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+
+def lot_record(plant: PlantRecord, arm: AllogeneicArm | InVivoArm, result: FlowResult, window: Window) -> PlantRecord:
+    """Return the record with what the floor of a lot-made product counts, in the window."""
+    counts: dict[str, float] = {}
+    counts |= _starting_material(arm, result, window)
+    counts |= _stages(arm, result, window)
+    counts |= _bad_lots(arm, result, window)
+    stores, more = _stores(arm, result, window)
+    counts |= more
+    received = stores[0].received
+    return replace(
+        plant,
+        doses_received=received,
+        doses_taken=sum(store.taken for store in stores) - counts.get("doses sent to depots", 0.0),
+        doses_expired=sum(store.expired for store in stores) + counts.get("doses expired in transit", 0.0),
+        shipments=plant.shipments + int(counts.get("consignments to depots", 0.0)),
+        stores=stores,
+        counts=counts,
+    )
+
+
+def _inside(times: Float, window: Window) -> Bool:
+    return np.asarray((times >= window.start) & (times < window.end))
+
+
+def _marked(result: FlowResult, name: str, window: Window) -> Bool:
+    """Return which lots and children passed a mark in the window; none where the model has no such mark."""
+    if name not in (mark for mark, _ in result.lots.mark_names):
+        return np.zeros(len(result.lots), dtype=np.bool_)
+    return _inside(result.lots.mark(name), window)
+
+
+def _ended(result: FlowResult, status: str, window: Window) -> Bool:
+    if status not in result.lots.statuses:
+        return np.zeros(len(result.lots), dtype=np.bool_)
+    return np.asarray(result.lots.ended(status) & _inside(result.lots.end_time, window))
+
+
+def _starting_material(arm: AllogeneicArm | InVivoArm, result: FlowResult, window: Window) -> dict[str, float]:
+    lots = arm.lots
+    if lots.donors is not None:
+        collected = _marked(result, "donor collected", window)
+        return {
+            "donor leukaphereses": float(collected.sum()),
+            "donors screened": float(result.lots.attribute("donors_screened")[collected].sum()),
+        }
+    if lots.cell_bank is not None:
+        return {
+            "working banks started": float(_marked(result, "working bank started", window).sum()),
+            "working banks failed": float(_ended(result, "working bank failed", window).sum()),
+            "bank vials used": float(_marked(result, "starting material taken", window).sum())
+            * lots.cell_bank.vials_per_lot,
+        }
+    return {}
+
+
+def _stages(arm: AllogeneicArm | InVivoArm, result: FlowResult, window: Window) -> dict[str, float]:
+    lots = arm.lots
+    counts: dict[str, float] = {}
+    failed = _ended(result, "failed", window)
+    if lots.stage_failures or lots.fill_line is not None:
+        stage = result.lots.attribute("stage")
+        for number, name in enumerate(lots.stage_failures, start=1):
+            counts[f"lots failed: {name}"] = float(np.count_nonzero(failed & (stage == number)))
+        if lots.fill_line is not None:
+            counts["lots failed: filling"] = float(np.count_nonzero(failed & (stage == -1.0)))
+    if lots.fill is not None:
+        filled = _marked(result, "lot filled", window)
+        counts["vials filled"] = float(np.floor(result.lots.attribute("vials")[filled] + 1e-9).sum())
+        partial = result.lots.attribute("partial") > 0
+        counts["partial lots rejected"] = float(np.count_nonzero(partial & _ended(result, "rejected", window)))
+    if lots.fill_line is not None:
+        counts["fillings"] = float(_marked(result, "filling started", window).sum())
+        counts["fill line years"] = lots.fill_line.lines * window.years
+    return counts
+
+
+def _bad_lots(arm: AllogeneicArm | InVivoArm, result: FlowResult, window: Window) -> dict[str, float]:
+    lots = arm.lots
+    if not can_be_bad(lots):
+        return {}
+    bad = _marked(result, "lot released", window) & (result.lots.attribute(BAD) > 0)
+    counts = {"bad lots released": float(bad.sum())}
+    patients = result.patients
+    treated = patients.ended(t.INFUSED) if t.INFUSED in patients.statuses else np.zeros(len(patients), dtype=np.bool_)
+    origin = patients.attribute("lot_origin")
+    reached = treated & np.isin(origin, result.lots.attribute("origin")[bad]) & (patients.attribute("bad_lot") > 0)
+    # Of the lots released in the window, whenever the patient was treated: the reach of a lot is cut by nothing.
+    counts["patients treated from bad lots"] = float(reached.sum())
+    if lots.recall is None:
+        return counts
+    places = ["at the central store", *(f"at {name}" for name in lots.depots)]
+    withdrawn = result.lots.attribute("withdrawn")
+    counts["lots recalled"] = float(_marked(result, f"recalled {places[0]}", window).sum())
+    counts["doses withdrawn"] = float(
+        sum(withdrawn[_marked(result, f"recalled {place}", window)].sum() for place in places)
+        + _ended(result, WITHDRAWN_IN_TRANSIT, window).sum()
+    )
+    return counts
+
+
+def _stores(
+    arm: AllogeneicArm | InVivoArm, result: FlowResult, window: Window
+) -> tuple[tuple[StoreUse, ...], dict[str, float]]:
+    days = window.end - window.start
+    stores = []
+    for name, stock in (("central", CENTRAL), *((name, depot_stock(name)) for name in arm.lots.depots)):
+        use = result.stock(stock, window=True)
+        stores.append(
+            StoreUse(
+                name=name,
+                received=use.received,
+                taken=use.taken,
+                expired=use.expired,
+                out_of_stock_fraction=use.stock_out / days,
+                orders_waited=use.waited,
+                mean_on_hand=use.on_hand / days,
+            )
+        )
+    log = result.patients.log
+    taken = _inside(log.of(t.DOSE_TAKEN)[1], window) if t.DOSE_TAKEN in log.names else np.zeros(0, dtype=np.bool_)
+    counts = {"dose orders": float(taken.sum())}
+    waited = stores[0].orders_waited
+    if arm.lots.depots:
+        left = _marked(result, LEFT_CENTRAL, window)
+        counts["doses sent to depots"] = float(left.sum())
+        counts["doses expired in transit"] = float(_ended(result, EXPIRED_IN_TRANSIT, window).sum())
+        # Doses that leave for one depot at one moment travel as one consignment.
+        where = result.lots.stock[left]
+        when = result.lots.mark(LEFT_CENTRAL)[left]
+        counts["consignments to depots"] = float(len(set(zip(where.tolist(), when.tolist(), strict=True))))
+        # Consignments that wait for the central store are no patients; where depots serve all regions, nobody asks there.
+        waited = sum(store.orders_waited for store in stores[1:])
+    counts["dose orders that waited"] = waited
+    if arm.lots.thaw_loss is not None:
+        lost = log.of(DOSE_LOST)[1] if DOSE_LOST in log.names else np.zeros(0)
+        counts["doses lost at thaw"] = float(_inside(lost, window).sum()) * arm.doses_per_course
+    return tuple(stores), counts
