@@ -23,6 +23,7 @@ NODES = 60
 """Quadrature nodes: absolute error below 1e-9 up to sd 2, 1e-7 at sd 2.5 and 5e-5 at sd 5 (tested)."""
 
 _NEWTON_STEPS = 60
+_BISECTIONS = 60
 
 
 @cache
@@ -87,6 +88,44 @@ def logit_normal_intercept(probability: npt.ArrayLike, sd: npt.ArrayLike) -> Flo
     return np.asarray(flat, dtype=np.float64).reshape(p.shape)
 
 
+def logit_normal_mixture_intercept(
+    probability: float, sd: float, shifts: npt.ArrayLike, weights: npt.ArrayLike
+) -> float:
+    """Return the intercept a for which the average over groups of E[expit(a + shift + sd Z)] equals `probability`.
+
+    Parameters
+    ----------
+    probability : float
+        Average probability over the population, in [0, 1].
+    sd : float
+        Standard deviation of the random effect within every group.
+    shifts, weights : array_like, shape (groups,)
+        Log-odds of each group against no effect, and its share; shares are scaled to sum to one.
+
+    Raises
+    ------
+    InputError
+        When the probability, `sd` or a weight is out of range.
+    """
+    shift = np.atleast_1d(np.asarray(shifts, dtype=np.float64))
+    weight = np.atleast_1d(np.asarray(weights, dtype=np.float64))
+    if not (np.isfinite(shift).all() and (weight >= 0.0).all() and weight.sum() > 0.0 and shift.shape == weight.shape):
+        raise InputError("groups need finite shifts and weights that are not negative", found=(shift, weight))
+    weight = weight / weight.sum()
+    alone = float(logit_normal_intercept(probability, sd))
+    used = shift[weight > 0.0]
+    if not math.isfinite(alone) or used.min() == used.max():
+        return alone - float(used[0])
+    # Every group is at most, or at least, at the wanted average at these two ends.
+    low, high = alone - float(used.max()), alone - float(used.min())
+    nodes, rule = _rule()
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        mean = float(weight @ (_expit(middle + shift[:, None] + sd * nodes) @ rule))
+        low, high = (low, middle) if mean > probability else (middle, high)
+    return 0.5 * (low + high)
+
+
 @lru_cache(maxsize=4096)
 def _one_intercept(p: float, sd: float) -> float:
     if p in (0.0, 1.0):
@@ -115,6 +154,30 @@ def _one_intercept(p: float, sd: float) -> float:
             return following
         a = following
     return a
+
+
+def logit_normal_intercept_given(probability: float, sd: float, spared: float) -> float:
+    """Return the intercept a for which E[expit(a + sd Z) | spared an earlier failure] equals `probability`.
+
+    The earlier failure has the average probability `spared` and shares the random effect, so those whom it spares are
+    better than average: without the condition fewer than stated would fail.
+
+    Raises
+    ------
+    InputError
+        As `logit_normal_intercept`.
+    """
+    plain = float(logit_normal_intercept(probability, sd))
+    if sd == 0.0 or not 0.0 < spared < 1.0 or math.isinf(plain):
+        return plain
+    nodes, weights = _rule()
+    kept = weights * (1.0 - _expit(float(logit_normal_intercept(spared, sd)) + sd * nodes))
+    kept = kept / kept.sum()
+    low, high = plain, plain + 2.0 * sd * sd + 4.0 * sd + 10.0
+    for _ in range(80):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if float(_expit(middle + sd * nodes) @ kept) < probability else (low, middle)
+    return 0.5 * (low + high)
 
 
 def _expit(x: Float) -> Float:

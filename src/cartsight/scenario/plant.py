@@ -117,7 +117,7 @@ class Site(Frozen):
     breakdown: Breakdown | None = None
     opens_on_day: float = Field(0.0, ge=0, le=36500, description="Day from which the plant takes starts.")
     ramp_up: tuple[tuple[float, int], ...] = Field(
-        (), description="[days after opening, lines running from then on] until all of `lines` run."
+        (), description="[days after opening, lines running from then on]; the last step is all of `lines`."
     )
     expansions: dict[str, Expansion] = Field(default_factory=dict, max_length=20)
     processes: tuple[str, ...] = Field(
@@ -149,4 +149,6 @@ class Site(Frozen):
             if not (day > last and day >= 0.0 and 0 <= lines <= self.lines):
                 raise ValueError("ramp_up is [days after opening, lines], days rising, lines up to `lines`")
             last = day
+        if self.ramp_up and self.ramp_up[-1][1] != self.lines:
+            raise ValueError("the last step of ramp_up is all of `lines`")
         return self

@@ -1,159 +1,323 @@
-"""The way to an autologous product: collection, a run on a closed line, release, and what follows a failure."""
+"""The way to an autologous product: collection, a run on a closed line, release, and what follows a failure.
+
+Every piece of the plant's floor adds its steps only where the scenario states it, and draws under names of its own:
+what is absent shifts no draw.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from cartsight.core.distributions import Constant
-from cartsight.core.logit_normal import logit_normal_intercept
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm
-from cartsight.scenario.numbers import OddsRatio, Probability
 from cartsight.simulation import FlowModel, Goto
 from cartsight.simulation import steps as s
+from cartsight.simulation.pathways import background as b
+from cartsight.simulation.pathways import plants as p
+from cartsight.simulation.pathways import run as r
 from cartsight.simulation.pathways import trajectory as t
 from cartsight.simulation.pathways.care import bridging_choice, note_state, per_hospital, to_infusion
+from cartsight.simulation.pathways.material import (
+    FAILURE,
+    OUT_OF_SPECIFICATION,
+    collected,
+    declare_material,
+    material_effects,
+)
 from cartsight.simulation.pathways.patients import Window
-from cartsight.simulation.pathways.plants import OPERATORS, QUALITY_ASSURANCE, autologous_plants, limited
+from cartsight.simulation.pathways.supplies import after_stock_out, declare_supplies, take_supplies
 
-
-@dataclass(frozen=True, slots=True)
-class OfPatients:
-    """What else in patients makes batches fail: log-odds of success by attribute, their value and sd in the average patient."""
-
-    effects: dict[str, float]
-    at_average: float
-    sd: float
-
-
-def of_patients(scenario: Scenario, arm: AutologousArm) -> OfPatients:
-    """Return the effects of frailty, age and sex on batches of an arm."""
-    stated = arm.process.failure_log_odds
-    if stated is None:
-        return OfPatients({}, 0.0, 0.0)
-    population = scenario.population
-    effects: dict[str, float] = {}
-    at_average, variance = 0.0, 0.0
-    frailty_sd, age, female = population.frailty_sd.x, population.age.distribution, population.female.x
-    if stated.frailty is not None and frailty_sd > 0.0:
-        # the attribute is the log of the factor on hazards, of mean -sd^2 / 2
-        effects["frailty"] = -stated.frailty.x / frailty_sd
-        at_average += effects["frailty"] * -0.5 * frailty_sd**2
-        variance += stated.frailty.x**2
-    if stated.age is not None:
-        effects["age"] = -stated.age.x
-        at_average += effects["age"] * age.mean
-        variance += stated.age.x**2 * age.variance
-    if stated.female is not None:
-        effects["female"] = -stated.female.x
-        at_average += effects["female"] * female
-        variance += stated.female.x**2 * female * (1.0 - female)
-    return OfPatients(effects, at_average, math.sqrt(variance))
-
-
-def success_of_average_patient(
-    probability: Probability, sd: float, odds_ratio_if_worsened: OddsRatio, patients: OfPatients
-) -> tuple[float, dict[str, float]]:
-    """Return the probability of success of an average patient and the effects, so that the share who fail is as stated.
-
-    The patient effect (standard normal times `sd`, on the log-odds of failure) is shared by all attempts of a patient.
-    """
-    failure = probability.x
-    if failure in (0.0, 1.0):
-        return 1.0 - failure, {}
-    intercept = float(logit_normal_intercept(failure, math.hypot(sd, patients.sd))) + patients.at_average
-    effects = {"starting_material": -sd, "worsened": -math.log(max(odds_ratio_if_worsened.x, 1e-6))}
-    return 1.0 / (1.0 + math.exp(intercept)), {**effects, **patients.effects}
+CLASS = "queue class"
+BREAKDOWN, BREAKDOWN_RATE = "breakdown in a run", "log rate of lost runs"
 
 
 def autologous_steps(model: FlowModel, scenario: Scenario, arm: AutologousArm, window: Window) -> list[s.Step]:
-    process, collection = arm.process, arm.collection
-    autologous_plants(model, scenario, arm, window)
-    per_hospital(model, scenario, "leukapheresis place", collection.beds_per_hospital)
-    fresh = process.starting_material == "fresh"
-    sd = process.patient_sd.x
-    worse, others = process.odds_ratio_if_worsened, of_patients(scenario, arm)
-    for name in others.effects:
-        if name not in model.attributes:
+    """Declare the plants of an arm and return the steps of a patient from collection to infusion."""
+    process = arm.process
+    p.autologous_plants(model, scenario, arm, window)
+    b.background(model, scenario, arm)
+    declare_material(model, arm.starting_material)
+    declare_supplies(model, arm.supplies, window)
+    per_hospital(model, scenario, "leukapheresis place", arm.collection.beds_per_hospital)
+    for name, wanted in (
+        (CLASS, _classes(arm)),
+        (r.LOG_DAYS, process.maximum_days is not None),
+        (r.SHORT, process.maximum_days is not None),
+        (r.EARLY, process.harvest_early is not None),
+        (BREAKDOWN_RATE, bool(b.breakdown_hazard(scenario, arm))),
+    ):
+        if wanted:
             model.attribute(name)
-    finishes, finish_effects = success_of_average_patient(process.manufacturing_failure, sd, worse, others)
-    passes, pass_effects = success_of_average_patient(process.out_of_specification, sd, worse, others)
-    reserve: list[s.Step] = [s.Seize("line", into="site")]
-    expiry_on: list[s.Step] = []
-    expiry_off: list[s.Step] = []
+    fresh = process.starting_material == "fresh"
     if fresh:
         assert process.fresh_window is not None
         model.clock("starting material expiry", Goto("expired"), law=Constant(process.fresh_window.x), armed=False)
-        expiry_on, expiry_off = [s.Arm("starting material expiry")], [s.Disarm("starting material expiry")]
-    remake_from = "collect" if fresh else "start batch"
-    again: list[s.Step] = []
-    if process.remake_wait is not None:
-        again = [s.Label("wait"), s.Delay("wait for a remake", process.remake_wait.distribution), s.Jump(remake_from)]
-        remake_from = "wait"
-    team_on: list[s.Step] = [s.Seize(OPERATORS)] if limited(arm, OPERATORS) else []
-    team_off: list[s.Step] = [s.Free(OPERATORS)] if team_on else []
-    review: list[s.Step] = []
-    if process.quality_assurance_review is not None:
-        review = [s.Delay("quality assurance review", process.quality_assurance_review.distribution)]
-        if limited(arm, QUALITY_ASSURANCE):
-            review = [s.Seize(QUALITY_ASSURANCE), *review, s.Free(QUALITY_ASSURANCE)]
-    collect: list[s.Step] = [
+    for gate, pickup in (
+        ("pickup from the hospital", process.pickup_from_hospital),
+        ("pickup from the plant", process.pickup_from_plant),
+    ):
+        if pickup is not None:
+            model.gate(gate, p.pickup_calendar(pickup))
+    collection_days = p.weekday_calendar(arm.collection.days)
+    if collection_days is not None:
+        model.gate("leukapheresis days", collection_days)
+    return [
+        *_collect(scenario, arm),
+        *_start(model, scenario, arm),
+        *_run(model, scenario, arm),
+        *_release(scenario, arm),
+        *_failures(model, scenario, arm),
+    ]
+
+
+def _classes(arm: AutologousArm) -> bool:
+    """Whether patients differ in their class in a queue."""
+    return arm.process.priority == "worsened_first" or any(
+        supply.allocation != "first_in_line" for supply in arm.supplies.values()
+    )
+
+
+def _line(scenario: Scenario, arm: AutologousArm, at: str) -> list[s.Step]:
+    """Return the steps that take a line: `into` keeps the number of the plant."""
+    steps: list[s.Step] = []
+    if _classes(arm):
+        first = next(iter(scenario.population.health_states))
+        steps = [
+            s.Set(CLASS, float(b.WORSENED_FIRST)),
+            s.InState(first, otherwise=f"class noted {at}"),
+            s.Set(CLASS, float(b.IN_LINE)),
+            s.Label(f"class noted {at}"),
+        ]
+    priority: int | str | None = None
+    if arm.process.priority == "worsened_first":
+        priority = CLASS
+    elif b.needed(arm):
+        priority = b.IN_LINE
+    into = "site" if p.first_pool(arm) == p.LINE else None
+    return [*steps, s.Seize(p.LINE, priority=priority, into=into)]
+
+
+def _pool(arm: AutologousArm, pool: str) -> tuple[list[s.Step], list[s.Step]]:
+    """Return the steps that take and give back a server of a pool; none where it is unlimited everywhere."""
+    return ([s.Seize(pool)], [s.Free(pool)]) if p.limited(arm, pool) else ([], [])
+
+
+def _collect(scenario: Scenario, arm: AutologousArm) -> list[s.Step]:
+    process, collection = arm.process, arm.collection
+    fresh = process.starting_material == "fresh"
+    return [
         *bridging_choice(scenario),
         s.Label("collect"),
-        *(reserve if fresh else []),
+        *(_line(scenario, arm, "at booking") if fresh else []),
         s.Delay("wait for collection", collection.wait_for_slot.distribution),
+        *([s.Gate("leukapheresis days")] if collection.days is not None else []),
         s.Seize("leukapheresis place"),
         s.Delay("leukapheresis", collection.time.distribution),
         s.Free("leukapheresis place"),
         s.Mark(t.LEUKAPHERESIS, log=True),
         s.Chance("collection succeeds", 1.0 - collection.failure.x, otherwise="collection failed"),
+        *collected(arm.starting_material),
         s.Set("bridging", "will_bridge"),
-        *expiry_on,
+        *([s.Arm("starting material expiry")] if fresh else []),
+        *([s.Gate("pickup from the hospital")] if process.pickup_from_hospital is not None else []),
         s.Delay("shipping to the plant", process.shipping_out.distribution),
         s.Mark(t.SHIPMENT, log=True),
         s.Label("start batch"),
-        *([] if fresh else reserve),
-        *expiry_off,
     ]
-    make: list[s.Step] = [
+
+
+def _start(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> list[s.Step]:
+    """From the cells at the plant to a line with everything that a run needs."""
+    fresh = arm.process.starting_material == "fresh"
+    stored = p.limited(arm, p.MATERIAL_STORE)
+    steps: list[s.Step] = []
+    if stored:
+        steps.append(s.Seize(p.MATERIAL_STORE, into="site"))
+    if not fresh:
+        steps += _line(scenario, arm, "on arrival")
+    if arm.supplies:
+        steps += take_supplies(model, arm.supplies, CLASS, on_line=fresh)
+        if not fresh:
+            steps.append(s.Label("supplied"))
+    if stored:
+        steps.append(s.Free(p.MATERIAL_STORE))
+    if fresh:
+        steps.append(s.Disarm("starting material expiry"))
+    return steps
+
+
+def _run(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> list[s.Step]:
+    process = arm.process
+    material = material_effects(scenario, arm.starting_material)
+    others = r.of_patients(scenario, arm)
+    for name in others.effects:
+        if name not in model.attributes:
+            model.attribute(name)
+    team_on, team_off = _pool(arm, p.OPERATORS)
+    finishes = r.odds_of(arm, FAILURE, others, material)
+    hands_on: list[s.Step] = []
+    harvest: list[s.Step] = []
+    if process.hands_on_start is not None:
+        hands_on = [s.Delay("hands-on work at the start", process.hands_on_start.distribution), *team_off]
+        if process.hands_on_harvest is not None:
+            harvest = [*team_on, s.Delay("hands-on work at harvest", process.hands_on_harvest.distribution), *team_off]
+    store_on, _ = _pool(arm, p.PRODUCT_STORE)
+    broken_on, broken_off = _breakdown_clock(model, scenario, arm)
+    return [
         *team_on,
         *note_state(scenario, "at start"),
+        *_early(arm),
         s.Mark(t.BATCH_STARTED, log=True),
-        s.Delay("manufacturing", process.manufacturing.distribution),
-        s.Chance("manufacturing succeeds", finishes, otherwise="batch failed", logit_effects=finish_effects),
-        *team_off,
-        s.Free("line"),
-        s.Seize("quality control"),
+        *broken_on,
+        *hands_on,
+        *r.manufacturing(arm, process.manufacturing.distribution, "manufacturing", material),
+        *harvest,
+        *broken_off,
+        s.Chance("manufacturing succeeds", finishes.success, otherwise="batch failed", logit_effects=finishes.effects),
+        *([s.Test(r.SHORT, "==", 0.0, otherwise="batch failed")] if _fails_at_maximum(arm) else []),
+        *(team_off if process.hands_on_start is None else []),
+        *store_on,
+        *b.clean_after_run(arm),
+        s.Free(p.LINE),
+    ]
+
+
+def _fails_at_maximum(arm: AutologousArm) -> bool:
+    return arm.process.maximum_days is not None and arm.process.at_maximum == "fail"
+
+
+def _early(arm: AutologousArm) -> list[s.Step]:
+    policy = arm.process.harvest_early
+    if policy is None:
+        return []
+    return [
+        s.Set(r.EARLY, "worsened"),
+        s.Set("lot_effect", "worsened", times=math.log(policy.odds_ratio_response.x)),
+    ]
+
+
+def _breakdown_clock(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> tuple[list[s.Step], list[s.Step]]:
+    rates = b.breakdown_hazard(scenario, arm)
+    if not rates:
+        return [], []
+    model.clock(BREAKDOWN, Goto("run lost"), hazard_per_day=1.0, log_effects={BREAKDOWN_RATE: 1.0}, armed=False)
+    plants = len(b.plants_of(scenario, arm))
+    on: list[s.Step] = []
+    same = len(rates) == plants and len(set(rates.values())) == 1
+    if same:
+        on = [s.Set(BREAKDOWN_RATE, math.log(next(iter(rates.values())))), s.Arm(BREAKDOWN)]
+    else:
+        for number, rate in rates.items():
+            on += [
+                s.Test("site", "==", float(number), otherwise=f"not plant {number}"),
+                s.Set(BREAKDOWN_RATE, math.log(rate)),
+                s.Arm(BREAKDOWN),
+                s.Label(f"not plant {number}"),
+            ]
+    return on, [s.Disarm(BREAKDOWN)]
+
+
+def _release(scenario: Scenario, arm: AutologousArm) -> list[s.Step]:
+    process = arm.process
+    material = material_effects(scenario, arm.starting_material)
+    passes = r.odds_of(arm, OUT_OF_SPECIFICATION, r.of_patients(scenario, arm), material)
+    testing: tuple[str, ...] = (p.QUALITY_CONTROL,)
+    if p.limited(arm, p.INSTRUMENTS):
+        testing = (p.QUALITY_CONTROL, p.INSTRUMENTS)
+    review: list[s.Step] = []
+    if process.quality_assurance_review is not None:
+        review_on, review_off = _pool(arm, p.QUALITY_ASSURANCE)
+        review = [
+            *review_on,
+            s.Delay("quality assurance review", process.quality_assurance_review.distribution),
+            *review_off,
+        ]
+    _, store_off = _pool(arm, p.PRODUCT_STORE)
+    below = process.maximum_days is not None and process.at_maximum == "harvest"
+    return [
+        s.Seize(testing if len(testing) > 1 else testing[0]),
         s.Delay("release testing", process.release_testing.distribution),
-        s.Free("quality control"),
+        s.Free(*testing),
         *review,
-        s.Chance("in specification", passes, otherwise="out of specification", logit_effects=pass_effects),
+        *([s.Test(r.SHORT, "==", 0.0, otherwise="out of specification")] if below else []),
+        s.Chance("in specification", passes.success, otherwise="out of specification", logit_effects=passes.effects),
         s.Label("released"),
         s.Mark(t.PRODUCT_RELEASED, log=True),
+        *([s.Gate("pickup from the plant")] if process.pickup_from_plant is not None else []),
+        *store_off,
         s.Delay("shipping to the hospital", process.shipping_back.distribution),
         s.Mark(t.SHIPMENT, log=True),
         *to_infusion(scenario, arm),
         s.End(t.INFUSED),
     ]
-    trouble: list[s.Step] = [
+
+
+def _failures(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> list[s.Step]:
+    process, collection = arm.process, arm.collection
+    fresh = process.starting_material == "fresh"
+    _, team_off = _pool(arm, p.OPERATORS)
+    _, store_off = _pool(arm, p.PRODUCT_STORE)
+    again = "collect" if fresh else "start batch"
+    to = "next attempt" if process.remake_wait is not None or process.enough_stored_cells is not None else again
+    discarded = "discarded" if store_off else "remake"
+    steps: list[s.Step] = [
         s.Label("batch failed"),
         s.Mark(t.BATCH_FAILED, log=True),
-        *team_off,
-        s.Free("line"),
+        *(team_off if process.hands_on_start is None else []),
+        *_again(b.clean_after_run(arm)),
+        s.Free(p.LINE),
         s.Label("remake"),
-        s.Retry("remake", process.attempts - 1, to=remake_from, otherwise=s.End(t.NO_PRODUCT)),
+    ]
+    if process.stop_after_failure is not None:
+        goes_on = 1.0 - process.stop_after_failure.x
+        steps.append(s.Chance("tried again after a failure", goes_on, otherwise=s.End(t.NO_PRODUCT)))
+    steps += [
+        s.Retry("remake", process.attempts - 1, to=to, otherwise=s.End(t.NO_PRODUCT)),
         s.Label("out of specification"),
         s.Mark(t.OUT_OF_SPECIFICATION, log=True),
-        s.Chance("infused out of specification", process.infuse_out_of_specification.x, otherwise="remake"),
+        *r.causes(arm),
+        s.Chance("infused out of specification", process.infuse_out_of_specification.x, otherwise=discarded),
         s.Delay("approval out of specification", process.out_of_specification_approval.distribution),
         s.Set("out_of_specification", 1.0),
         s.Jump("released"),
+    ]
+    if store_off:
+        steps += [s.Label("discarded"), *store_off, s.Jump("remake")]
+    steps += [
         s.Label("collection failed"),
-        *([s.Free("line")] if fresh else []),
+        *([s.Free(p.LINE)] if fresh else []),
         s.Retry("collect again", collection.attempts - 1, to="collect", otherwise=s.End(t.NOT_COLLECTED)),
     ]
     if fresh:
-        trouble += [s.Label("expired"), s.Jump("remake")]
-    trouble += again
-    return [*collect, *make, *trouble]
+        steps += [s.Label("expired"), s.Jump("remake")]
+    if to == "next attempt":
+        steps.append(s.Label(to))
+        if process.remake_wait is not None:
+            steps.append(s.Delay("wait for a remake", process.remake_wait.distribution))
+        if process.enough_stored_cells is not None:
+            steps.append(s.Chance("enough stored cells", process.enough_stored_cells.x, otherwise="collect"))
+        steps.append(s.Jump(again))
+    if b.breakdown_hazard(scenario, arm):
+        # The clock has given everything back.
+        steps += [
+            s.Label("run lost"),
+            s.Mark(t.BATCH_FAILED, log=True),
+            s.Mark(b.RUN_LOST, log=True, keep="none"),
+            s.Jump("remake"),
+        ]
+    if arm.supplies and not fresh:
+        stored = [s.Seize(p.MATERIAL_STORE, into="site")] if p.limited(arm, p.MATERIAL_STORE) else []
+        line = _line(scenario, arm, "after a stock-out")
+        steps += after_stock_out(arm.supplies, CLASS, [*stored, *line], on_line=False, lost="start batch")
+    return steps
+
+
+def _again(steps: Sequence[s.Step]) -> list[s.Step]:
+    """Return steps of a failed run with names of their own: two steps must not draw under one name."""
+    from dataclasses import replace
+
+    return [
+        replace(step, name=f"{step.name}, failed") if isinstance(step, (s.Spawn, s.Delay)) else step for step in steps
+    ]

@@ -33,9 +33,13 @@ def build_model(scenario: Scenario, arm_name: str, window: Window, extra_wait_da
     """
     arm = scenario.arms[arm_name]
     model = FlowModel(f"{scenario.name} / {arm_name}")
-    for name in ("region", "hospital", "frailty", "starting_material"):
-        model.attribute(name)
+    # The plant's number comes first: lots that take lines at a plant share its column.
     for name in (
+        "site",
+        "region",
+        "hospital",
+        "frailty",
+        "starting_material",
         "worsened",
         "out_of_specification",
         "expressed",
@@ -43,7 +47,6 @@ def build_model(scenario: Scenario, arm_name: str, window: Window, extra_wait_da
         "bridging",
         "courses",
         "lot_effect",
-        "site",
         "lot",
     ):
         model.attribute(name)

@@ -1,0 +1,147 @@
+"""What takes lines beside the arm's own batches: clean-down, breakdowns, other products, comparability lots.
+
+Each is a program of its own whose draws no patient can shift. Failures and batches of other products come from one
+generator per plant, a lot that is started once and starts one child after each gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cartsight.core.distributions import Constant, Exponential
+from cartsight.scenario import Scenario
+from cartsight.scenario.arms import AutologousArm, Site
+from cartsight.simulation import FlowModel
+from cartsight.simulation import steps as s
+from cartsight.simulation.pathways.plants import LINE
+
+URGENT, OTHER_FIRST, WORSENED_FIRST, IN_LINE = range(4)
+"""Classes in the queue for a line: repair and clean-down, other products that go first, worsened patients, the rest."""
+
+LINE_AT_PLANT = "line of a plant"
+LONGEST = 29_999
+CLEANED, REPAIRED, OTHER_MADE = "cleaned", "repaired", "other product made"
+LOT_MADE = "comparability lot made"
+RUN_LOST = "run lost to a breakdown"
+
+
+def needed(arm: AutologousArm) -> bool:
+    """Whether anything but the arm's own batches takes its lines."""
+    return bool(
+        arm.process.clean_down is not None
+        or arm.other_products
+        or any(site.breakdown is not None for site in arm.plants)
+        or any(version.comparability is not None for version in arm.processes.values())
+    )
+
+
+def plants_of(scenario: Scenario, arm: AutologousArm) -> list[tuple[str, Site]]:
+    """Return the plants by name, in the order of the engine's attribute `site`."""
+    if arm.sites is not None:
+        return list(arm.sites.items())
+    assert arm.at_every_hospital is not None
+    return [
+        (f"{region} {number + 1}", arm.at_every_hospital)
+        for region, here in scenario.population.regions.items()
+        for number in range(here.hospitals)
+    ]
+
+
+def background(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> None:
+    """Declare the programs that take lines, and their generators."""
+    if not needed(arm):
+        return
+    model.attribute("site", entity="lot")
+    plants = plants_of(scenario, arm)
+    if arm.sites is not None:
+        model.group(LINE_AT_PLANT, [f"{LINE}/{name}" for name, _ in plants], rule="by_attribute", attribute="site")
+    else:
+        model.group(LINE_AT_PLANT, list(model.groups[LINE].candidates), rule="by_attribute", attribute="site")
+    if arm.process.clean_down is not None:
+        _holds_a_line(model, "clean-down", arm.process.clean_down.distribution, URGENT, CLEANED)
+    _breakdowns(model, plants)
+    _other_products(model, arm, plants)
+
+
+def clean_after_run(arm: AutologousArm) -> list[s.Step]:
+    """Return the steps before a line is given back: the clean-down asks for it first, and so gets it."""
+    if arm.process.clean_down is None:
+        return []
+    # The child asks for a line only when the parent waits, hence the pause of no length.
+    return [
+        s.Spawn("clean-down after a run", "clean-down", copy={"site": "site"}),
+        s.Delay("hand over to clean-down", 0.0),
+    ]
+
+
+def _holds_a_line(
+    model: FlowModel, program: str, law: object, priority: int, status: str, after: Sequence[s.Step] = ()
+) -> None:
+    from cartsight.core.distributions import Distribution
+
+    assert isinstance(law, Distribution)
+    model.program(
+        program,
+        [
+            s.Seize(LINE_AT_PLANT, priority=priority),
+            s.Mark(f"{program} started"),
+            s.Delay(program, law),
+            *after,
+            s.Free(LINE_AT_PLANT),
+            s.End(status),
+        ],
+        entity="lot",
+    )
+
+
+def _generator(model: FlowModel, name: str, site: int, mean_gap: float, child: str) -> None:
+    model.program(
+        name,
+        [
+            s.Set("site", float(site)),
+            s.Label("next"),
+            s.Delay(f"{name}: gap", Exponential(mean_gap)),
+            s.Spawn(f"{name}: start", child, copy={"site": "site"}),
+            s.Retry(f"{name}: again", LONGEST, to="next", otherwise=s.End("no more")),
+        ],
+        entity="lot",
+    )
+    model.stock(name, reorder_point=0.0, order_up_to=1.0, lot_program=name)
+
+
+def _breakdowns(model: FlowModel, plants: Sequence[tuple[str, Site]]) -> None:
+    for number, (name, site) in enumerate(plants):
+        if site.breakdown is None:
+            continue
+        repair = f"repair at {name}"
+        _holds_a_line(model, repair, site.breakdown.repair.distribution, URGENT, REPAIRED)
+        _generator(model, f"breakdowns at {name}", number, site.breakdown.between.x / site.lines, repair)
+
+
+def _other_products(model: FlowModel, arm: AutologousArm, plants: Sequence[tuple[str, Site]]) -> None:
+    for product, other in arm.other_products.items():
+        if other.batches_per_year.x <= 0.0:
+            continue
+        program = f"batch of {product}"
+        cleaning: list[s.Step] = []
+        if arm.process.clean_down is not None:
+            cleaning = [s.Delay(f"{product}: clean-down", arm.process.clean_down.distribution)]
+        first = OTHER_FIRST if other.first else IN_LINE
+        _holds_a_line(model, program, other.manufacturing.distribution, first, OTHER_MADE, cleaning)
+        for number, (name, _) in enumerate(plants):
+            if other.sites is None or name in other.sites:
+                _generator(model, f"{product} at {name}", number, 1.0 / other.batches_per_year.x, program)
+
+
+def breakdown_hazard(scenario: Scenario, arm: AutologousArm) -> dict[int, float]:
+    """Return the rate per day at which runs are lost, by plant, where it is above zero."""
+    rates = {}
+    for number, (_, site) in enumerate(plants_of(scenario, arm)):
+        if site.breakdown is not None and site.breakdown.run_lost.x > 0.0:
+            rates[number] = site.breakdown.run_lost.x / site.breakdown.between.x
+    return rates
+
+
+def constant(days: float) -> Constant:
+    """Return a constant time."""
+    return Constant(days)

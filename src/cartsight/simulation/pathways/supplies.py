@@ -1,0 +1,166 @@
+"""Stocks of vector and other materials, the lots that refill them, and what a run does when there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from cartsight.core.distributions import Constant
+from cartsight.scenario.supplies import SecondSource, Supply, SupplySource
+from cartsight.simulation import FlowModel, FlowResult, Goto
+from cartsight.simulation import steps as s
+from cartsight.simulation.pathways.patients import Window
+from cartsight.simulation.pathways.periods import declare_period, read_period
+
+RECEIVED, REJECTED = "supply received", "supply rejected"
+STOCK_OUT = "stock-out"
+"""Start of the mark of a run that found a stock empty: "stock-out: vector"."""
+
+UNITS, QUALIFIED = "units", "days until qualified"
+
+
+def stock_of(name: str) -> str:
+    """Return the name of the engine's stock of a supply."""
+    return f"supply: {name}"
+
+
+def declare_supplies(model: FlowModel, supplies: Mapping[str, Supply], window: Window) -> None:
+    """Declare the stock and the lots of every supply.
+
+    Lot programs use the lot attributes `units` and `days until qualified`, which are declared here.
+    """
+    if not supplies:
+        return
+    for attribute in (UNITS, QUALIFIED):
+        if attribute not in model.lot_attributes:
+            model.attribute(attribute, entity="lot")
+    for name, supply in supplies.items():
+        model.program(f"lot of {name}", _lot(model, name, supply), entity="lot")
+        model.stock(
+            stock_of(name),
+            initial=[(supply.initial_stock, supply.source.shelf_life.x)] if supply.initial_stock else [],
+            reorder_point=float(supply.reorder_point),
+            order_up_to=float(supply.order_up_to),
+            lot_program=f"lot of {name}",
+            doses_per_lot=supply.expected_units_per_order(),
+            review_until=window.arrivals_end,
+        )
+
+
+def _lot(model: FlowModel, name: str, supply: Supply) -> list[s.Step]:
+    steps: list[s.Step] = [s.Mark(f"{name}: ordered")]
+    other = supply.second_source
+    if other is not None:
+        if other.qualified_on_day > 0.0:
+            declare_period(model, f"{name} second source", [other.qualified_on_day])
+            steps += [*read_period(f"{name} second source", QUALIFIED), s.Test(QUALIFIED, "==", 0.0, otherwise="first")]
+        steps += [
+            s.Chance(f"{name}: from the second source", other.share.x, otherwise="first"),
+            *_from(model, f"{name}, second source", name, other),
+            s.Label("first"),
+        ]
+    return [*steps, *_from(model, name, name, supply.source)]
+
+
+def _from(model: FlowModel, who: str, name: str, source: SupplySource) -> list[s.Step]:
+    lead: list[s.Step] = [s.Delay(f"{who}: lead time", source.lead_time.distribution)]
+    if source.lots_at_once is not None:
+        model.resource(f"supplier/{who}", source.lots_at_once)
+        lead = [s.Seize(f"supplier/{who}"), *lead, s.Free(f"supplier/{who}")]
+    hold: list[s.Step] = []
+    if source.quality_control_hold is not None:
+        hold = [s.Delay(f"{who}: quality control hold", source.quality_control_hold.distribution)]
+    return [
+        *([s.Mark(f"{name}: second source")] if isinstance(source, SecondSource) else []),
+        *lead,
+        s.Mark(f"{name}: received"),
+        *hold,
+        s.Chance(f"{who}: lot passes", 1.0 - source.failure.x, otherwise=s.End(REJECTED)),
+        s.Set(UNITS, source.law_of_units, name=f"{who}: units of the lot"),
+        # A stock rounds to the nearest whole unit; what is not enough for a run is of no use.
+        s.Add(UNITS, -0.5 + 1e-9),
+        s.Put(f"{who}: to stock", stock_of(name), UNITS, source.shelf_life.distribution),
+        s.End(RECEIVED),
+    ]
+
+
+def take_supplies(model: FlowModel, supplies: Mapping[str, Supply], by_class: str, *, on_line: bool) -> list[s.Step]:
+    """Return the steps that take what a run needs, just before its start.
+
+    Parameters
+    ----------
+    by_class : str
+        Attribute with the class of the taker, for supplies that go to worsened patients first.
+    on_line : bool
+        Whether a run that finds nothing waits with its line (fresh cells), instead of giving it back.
+    """
+    steps: list[s.Step] = []
+    for name, supply in supplies.items():
+        take = s.Take(
+            stock_of(name), supply.units_per_run, priority=None if supply.allocation == "first_in_line" else by_class
+        )
+        if on_line:
+            steps.append(take)
+            continue
+        clock = f"no {name}"
+        model.clock(clock, Goto(clock), law=Constant(0.0), armed=False)
+        steps += [s.Arm(clock), take, s.Disarm(clock)]
+    return steps
+
+
+def after_stock_out(
+    supplies: Mapping[str, Supply], by_class: str, again: list[s.Step], *, on_line: bool, lost: str
+) -> list[s.Step]:
+    """Return what follows when a stock was empty: wait off the line, or book another slot.
+
+    `again` takes a line back after a wait, with every later supply still to take; `lost` is the label to book from.
+    """
+    steps: list[s.Step] = []
+    if on_line:
+        return steps
+    names = list(supplies)
+    for number, (name, supply) in enumerate(supplies.items()):
+        steps += [s.Label(f"no {name}"), s.Mark(f"{STOCK_OUT}: {name}", keep="first", log=True)]
+        if supply.stock_out == "lose":
+            assert supply.rebooking is not None
+            steps += [s.Delay(f"rebooking without {name}", Constant(supply.rebooking.x)), s.Jump(lost)]
+            continue
+        priority = None if supply.allocation == "first_in_line" else by_class
+        steps.append(s.Take(stock_of(name), supply.units_per_run, priority=priority))
+        steps += again
+        for later in names[number + 1 :]:
+            after = supplies[later]
+            steps.append(
+                s.Take(
+                    stock_of(later),
+                    after.units_per_run,
+                    priority=None if after.allocation == "first_in_line" else by_class,
+                )
+            )
+        steps.append(s.Jump("supplied"))
+    return steps
+
+
+def supply_counts(result: FlowResult, supplies: Mapping[str, Supply], window: Window) -> dict[str, float]:
+    """Return lots and units of every supply in the window, by name."""
+    counts: dict[str, float] = {}
+    days = window.end - window.start
+    for name in supplies:
+        use = result.stock(stock_of(name), window=True)
+        counts[f"{name} lots ordered"] = _marks(result, f"{name}: ordered", window)
+        counts[f"{name} lots received"] = _marks(result, f"{name}: received", window)
+        counts[f"{name} lots from the second source"] = _marks(result, f"{name}: second source", window)
+        counts[f"{name} units received"] = use.received
+        counts[f"{name} units used"] = use.taken
+        counts[f"{name} units expired"] = use.expired
+        counts[f"{name} share of days without stock"] = use.stock_out / days
+        counts[f"{name} waiting days"] = use.waiting
+    return counts
+
+
+def _marks(result: FlowResult, name: str, window: Window) -> float:
+    if name not in {mark for mark, _ in result.lots.mark_names}:
+        return 0.0
+    day = result.lots.mark(name)
+    return float(np.count_nonzero((day >= window.start) & (day < window.end)))
