@@ -24,6 +24,12 @@ def same(a: FlowResult, b: FlowResult) -> None:
     np.testing.assert_allclose(a.resource_statistics, b.resource_statistics, rtol=1e-9, atol=1e-7)
     np.testing.assert_allclose(a.stock_statistics, b.stock_statistics, rtol=1e-9, atol=1e-7)
     assert a.on_hand == b.on_hand
+    for name in ("patient", "taker_lot", "lot", "doses", "day", "stock"):
+        np.testing.assert_array_equal(getattr(a.doses, name), getattr(b.doses, name), err_msg=name)
+    for name in ("lot", "stock", "day", "doses", "expiry", "expired", "withdrawn", "on_hand", "removed_day"):
+        np.testing.assert_array_equal(getattr(a.batches, name), getattr(b.batches, name), err_msg=name)
+    for name, values in a.counters.items():
+        np.testing.assert_array_equal(values, b.counters[name], err_msg=name)
 
 
 def made(seed: int) -> tuple[CompiledModel, Arrivals]:
@@ -36,12 +42,12 @@ def made(seed: int) -> tuple[CompiledModel, Arrivals]:
 def test_kernel_and_reference_agree(seed: int) -> None:
     tables, arrivals = made(seed)
     try:
-        fast = simulate(tables, arrivals, seed=seed, window=(3.0, 30.0))
+        fast = simulate(tables, arrivals, seed=seed, window=(3.0, 30.0), antithetic=seed % 2 == 1)
     except SimulationError as stopped:
         with pytest.raises(SimulationError, match=str(stopped)[:30]):
-            simulate_reference(tables, arrivals, seed=seed, window=(3.0, 30.0))
+            simulate_reference(tables, arrivals, seed=seed, window=(3.0, 30.0), antithetic=seed % 2 == 1)
         return
-    same(fast, simulate_reference(tables, arrivals, seed=seed, window=(3.0, 30.0)))
+    same(fast, simulate_reference(tables, arrivals, seed=seed, window=(3.0, 30.0), antithetic=seed % 2 == 1))
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
@@ -59,9 +65,16 @@ def test_conservation(seed: int) -> None:
         use = result.resource(name)
         assert -1e-9 <= use.busy <= use.capacity + use.drain + 1e-6
         assert use.queue >= -1e-9
-    stock = result.stock("doses")
-    initial = 6 if len(result.lots.stock) else 0
-    assert initial + stock.received == stock.taken + stock.expired + result.on_hand["doses"]
+        assert -1e-9 <= use.setup <= use.busy + 1e-9
+        assert use.down >= -1e-9
+    for name, initial in (("doses", 6), ("north", 2), ("south", 4)):
+        stock = result.stock(name)
+        gone = stock.taken + stock.expired + stock.withdrawn + result.on_hand[name]
+        assert initial + stock.received == gone
+    b, given = result.batches, result.doses
+    taken = np.bincount(given.lot, given.doses, minlength=len(result.lots))
+    put, lost = (np.bincount(b.lot, x, minlength=taken.size) for x in (b.doses, b.expired + b.withdrawn + b.on_hand))
+    np.testing.assert_array_equal(put, taken + lost)
 
 
 @pytest.mark.slow

@@ -52,10 +52,30 @@ class ModelMaker:
         for attribute in ("x", "y", "site"):
             m.attribute(attribute, 0.5)
         m.attribute("quality", 1.0, entity="lot")
+        m.attribute("depot", entity="lot")
+        m.attribute("site", entity="lot")
         m.health_states("fit", "ill", "frail")
         for i in range(3):
             m.resource(f"r{i}", r.randint(1, 3), calendar=self.calendar())
         m.resource("suite", 2)
+        m.resource("line", r.randint(1, 4), calendar=self.calendar())
+        m.resource("fragile", r.randint(1, 3), calendar=self.calendar())
+        m.resource("closed run", 2)
+        m.setup(
+            "line",
+            attribute="site",
+            products=2,
+            changeover=[[r.choice([0.0, 0.25]), self.law(1.0)], [self.law(1.0), 0.0]],
+            campaign=r.choice([1, 2, 3]),
+            first=r.choice([None, [0.5, 0.0]]),
+            initial=r.choice([None, 0]),
+        )
+        m.breakdown("fragile", running_days=d.Weibull(1.5, 4.0), repair_days=self.law(3.0))
+        m.setup("closed run", attribute="site", products=2, changeover=[[0.0, 1.0], [0.5, 0.0]], campaign=2)
+        m.breakdown("closed run", running_days=d.Exponential(5.0), repair_days=d.Uniform(0.5, 2.0))
+        m.group("any line", ["closed run", "line"], rule="first_free")
+        m.counter("made", values=2, start=1.0)
+        m.counter("all made")
         m.group("by site", ["r0", "r1"], rule="by_attribute", attribute="site")
         m.group("mapped", ["r1", "r2"], rule="by_attribute", attribute="site", matrix=[[1], [0]])
         m.group("shortest", ["r0", "r1", "r2"], rule="shortest_queue")
@@ -68,6 +88,11 @@ class ModelMaker:
         m.clock("patience", Goto("gave up"), law=d.Gamma(2.0, 8.0), log_effects={"y": 0.2})
         rule = {"order_up_to": 12.0} if r.random() < 0.5 else {"order_quantity": 6.0}
         m.stock("doses", initial=[(4, 30.0), (2, 5.0)], reorder_point=3.0, lot_program="lot", doses_per_lot=5, **rule)
+        m.stock("north", initial=[(2, 9.0)], **(rule | {"reorder_point": 1.0}), lot_program="lot", doses_per_lot=4)
+        m.stock("south", initial=[(1, 40.0), (3, 12.0)])
+        matrix = r.choice([None, [[0, 1], [1, 0]], [[1], [0]]])
+        m.depots("depots", ["north", "doses"], attribute="site", matrix=matrix)
+        m.depots("lots to", ["doses", "north"], attribute="depot")
         body: list[s.Step] = [s.Mark("in", keep="both")]
         for _ in range(r.randint(3, 8)):
             body += self.block(2)
@@ -94,12 +119,28 @@ class ModelMaker:
             "lot",
             [
                 s.Set("quality", d.LogNormal(0.0, 0.3), name="lot quality"),
+                s.Count("all made", "depot", step=r.choice([0.0, 1.0])),
+                s.Set("depot", "depot", 0.4, function="floor"),
+                s.Test("depot", "<=", 1.0, "elsewhere"),
+                s.Jump("site known"),
+                s.Label("elsewhere"),
+                s.Set("depot", 1.0),
+                s.Label("site known"),
                 s.Seize("suite"),
                 s.Delay("culture", d.LogNormal(1.0, 0.3), log_effects={"quality": 0.1}),
                 s.Free("suite"),
+                s.Seize(("any line"), breakdown=s.End("lot lost")),
+                s.Delay("fill", 0.5),
+                s.Free(),
                 s.Mark("made", log=True),
                 s.Chance("released", 0.8, otherwise=s.End("failed")),
-                s.Put("stocked", "doses", d.Uniform(2.0, 7.0), d.Uniform(3.0, 20.0)),
+                s.Put("stocked", r.choice(["doses", "lots to"]), d.Uniform(2.0, 7.0), d.Uniform(3.0, 20.0)),
+                s.Delay("until the complaint", d.Exponential(3.0)),
+                s.Chance("good", 0.7, otherwise="recall"),
+                s.End("stocked"),
+                s.Label("recall"),
+                s.Withdraw("doses", into="quality"),
+                s.Withdraw("north"),
                 s.End("stocked"),
             ],
             entity="lot",
@@ -118,7 +159,7 @@ class ModelMaker:
 
     def block(self, depth: int) -> list[s.Step]:
         r = self.r
-        kind = r.randrange(15 if depth else 12)
+        kind = r.randrange(19 if depth else 16)
         name = self.name
         match kind:
             case 0:
@@ -171,6 +212,37 @@ class ModelMaker:
             case 11:
                 return [s.Disarm("patience"), s.Arm("patience"), s.Mark("in", keep="both")]
             case 12:
+                return [
+                    s.Seize("line", priority=r.choice([None, 0, 1]), name=name("changeover")),
+                    s.Mark(name("on line"), log=True),
+                    s.Delay(name("run"), self.law()),
+                    s.Free(),
+                ]
+            case 13:
+                lost, on = name("batch lost"), name("on")
+                return [
+                    s.Seize(("fragile", "r1"), breakdown=lost),
+                    s.Delay(name("fragile run"), self.law()),
+                    s.Seize("closed run", name=name("closed changeover"), breakdown=lost),
+                    s.Delay(name("closed run"), self.law()),
+                    s.Free(),
+                    s.Jump(on),
+                    s.Label(lost),
+                    s.Mark(name("lost"), log=True),
+                    s.Retry(name("again after loss"), 2, on, s.End("lost too often")),
+                    s.Label(on),
+                ]
+            case 14:
+                return [
+                    s.Count("made", "x", by="site", function="log"),
+                    s.Delay(name("learned"), self.law(), log_effects={"x": -0.3}),
+                    s.Now("y", times=0.01, function=r.choice(["identity", "floor"])),
+                    s.Set("x", r.choice([-0.2, 0.3]), 0.5, function=r.choice(["exp", "reciprocal"])),
+                    s.Count("all made", r.choice([None, "y"])),
+                ]
+            case 15:
+                return [s.Take("depots", r.choice([1, 2]), {"quality": "y"}, into=r.choice([None, "x"]))]
+            case 16:
                 label, out = name("again"), name("out")
                 return [
                     s.Label(label),
@@ -182,7 +254,7 @@ class ModelMaker:
                     s.Retry(name("retry"), r.randint(0, 2), label, s.End("failed too often")),
                     s.Label(name_end),
                 ]
-            case 13:
+            case 17:
                 a, b, c = name("a"), name("b"), name("c")
                 return [
                     s.Switch(name("switch"), {a: 0.3, b: 0.6, s.End("switched off"): 0.1}),

@@ -63,7 +63,12 @@ def codes(
 
 
 def poisson_arrivals(
-    name: str, rate_per_day: float | Sequence[tuple[float, float]], horizon: float, *, seed: int
+    name: str,
+    rate_per_day: float | Sequence[tuple[float, float]],
+    horizon: float,
+    *,
+    seed: int,
+    antithetic: bool = False,
 ) -> Float:
     """Return the days of Poisson arrivals over [0, horizon), shape (n,).
 
@@ -80,6 +85,8 @@ def poisson_arrivals(
         Length in days.
     seed : int
         Seed of the run.
+    antithetic : bool
+        Use 1 - u for every uniform u, as in `simulate`.
     """
     pieces = [(0.0, float(rate_per_day))] if isinstance(rate_per_day, (int, float)) else list(rate_per_day)
     days = np.array([day for day, _ in pieces], dtype=np.float64)
@@ -99,7 +106,8 @@ def poisson_arrivals(
     sums: Float = np.empty(0)
     while not sums.size or sums[-1] < total:
         keys = entity_key(seed, kind, np.arange(size, dtype=np.uint64))
-        sums = np.cumsum(-np.log1p(-uniform(keys, stable_hash("interval"))))
+        u = uniform(keys, stable_hash("interval"))
+        sums = np.cumsum(-np.log1p(-(1.0 - u if antithetic else u)))
         size *= 2
     sums = sums[sums < total]
     return np.interp(sums, cumulative, days) if (rates > 0).all() else _invert(sums, cumulative, days, rates)

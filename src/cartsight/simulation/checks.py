@@ -68,7 +68,7 @@ def check_steps(model: FlowModel) -> None:
         for step in steps:
             name = getattr(step, "name", None)
             field = f"{program}.{name or type(step).__name__}"
-            draws = isinstance(step, (s.Delay, s.Chance, s.Switch, s.Put, s.Spawn)) or (
+            draws = isinstance(step, (s.Delay, s.Chance, s.Switch, s.Put, s.Spawn, s.Seize)) or (
                 isinstance(step, (s.Set, s.Add)) and isinstance(step.value, Distribution)
             )
             if draws and isinstance(name, str):
@@ -99,6 +99,13 @@ def check_steps(model: FlowModel) -> None:
         if clock.name in drawn:
             raise InputError("a clock and a step draw under one name", field=f"clock.{clock.name}", found=clock.name)
         _not_negative(clock.law, f"clock.{clock.name}")
+    for name, setup in model.setups.items():
+        for i, row in enumerate((setup.first, *setup.changeover)):
+            for j, law in enumerate(row):
+                _not_negative(law, f"setup.{name} from {'none' if i == 0 else i - 1} to {j}")
+    for name, breakdown in model.breakdowns.items():
+        _not_negative(breakdown.running_days, f"breakdown.{name}.running_days")
+        _not_negative(breakdown.repair_days, f"breakdown.{name}.repair_days")
 
 
 def check_paths(compiled: CompiledModel) -> None:
@@ -111,6 +118,9 @@ def check_paths(compiled: CompiledModel) -> None:
     for action, pc in tables.clock_rule[:, 1:3].tolist():
         if action == t.FIRE_GOTO:
             starts[pc] = frozenset()
+    for row in rows:
+        if row[t.OP] == t.SEIZE and row[t.EXTRA] >= 0:
+            starts[row[t.EXTRA]] = frozenset()  # a breakdown gives back all that is held
     held: dict[int, frozenset[int]] = {}
     pending = list(starts.items())
     while pending:
@@ -121,7 +131,7 @@ def check_paths(compiled: CompiledModel) -> None:
             continue
         held[pc] = before
         after = _after(compiled, rows[pc], pc, before)
-        pending += [(q, after) for q in following[pc]]
+        pending += [(q, after) for q in following[pc] if rows[pc][t.OP] != t.SEIZE or q == pc + 1]
     for pc in range(len(rows)):
         if pc not in held:
             raise InputError("no path reaches this step", field=_place(compiled, pc), found=compiled.row_names[pc])

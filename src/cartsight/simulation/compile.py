@@ -18,7 +18,7 @@ from cartsight.core.streams import stable_hash
 from cartsight.simulation import steps as s
 from cartsight.simulation import tables as t
 from cartsight.simulation.laws import LawTable
-from cartsight.simulation.model import RULES, Clock, FlowModel, Goto, Group, Rates, SetState
+from cartsight.simulation.model import RULES, Clock, Depots, FlowModel, Goto, Group, Rates, SetState
 
 ATTRIBUTE_CLASSES = 8
 """Priority classes kept when a class is read from an attribute; larger values are served with the last class."""
@@ -44,6 +44,8 @@ class CompiledModel:
     groups: tuple[str, ...]
     resources: tuple[str, ...]
     stocks: tuple[str, ...]
+    depots: tuple[str, ...]
+    counters: Mapping[str, tuple[int, int]]
     clocks: tuple[str, ...]
     entries: Mapping[str, int]
     row_names: tuple[str, ...]
@@ -100,6 +102,13 @@ class _Builder:
         self.resources = {name: i for i, name in enumerate(model.resources)}
         self.groups = {name: i for i, name in enumerate([*model.resources, *model.groups])}
         self.stocks = {name: i for i, name in enumerate(model.stocks)}
+        self.depots = {name: i for i, name in enumerate([*model.stocks, *model.depot_groups])}
+        self.counters: dict[str, tuple[int, int]] = {}
+        first = 0
+        for name, (count, _) in model.counters.items():
+            self.counters[name] = (first, count)
+            first += count
+        self.seizes: dict[str, str] = {}
         self.clocks = {name: i for i, name in enumerate(model.clocks)}
         self.gates = {name: i for i, name in enumerate(model.gates)}
         self.states = {name: i for i, name in enumerate(model.states)}
@@ -152,7 +161,7 @@ class _Builder:
 
     def row(self, op: int, name: str, **columns: int) -> list[int]:
         row = [0] * t.PROGRAM_COLUMNS
-        row[t.OP], row[t.OCCURRENCE] = op, -1
+        row[t.OP], row[t.OCCURRENCE], row[t.EXTRA] = op, -1, -1
         self.rows.append(row)
         self.values.append((0.0, 0.0))
         self.slots.append((0, 0))
@@ -263,6 +272,40 @@ class _Builder:
                 self.same_column(routed.attribute)
         row[t.C] = -1 if step.into is None else self.attribute(step.into)
         row[t.CLASS_KIND], row[t.CLASS_VALUE] = self.class_of(step.priority)
+        self.remembering(step, groups, row)
+
+    def remembering(self, step: s.Seize, groups: tuple[str, ...], row: list[int]) -> None:
+        """Check what a seize needs when servers that it may take have a set-up or break down."""
+        model = self.model
+        reach = [model.groups[name].candidates if name in model.groups else (name,) for name in groups]
+        for a, b in pairwise(sorted(name for names in reach for name in set(names))):
+            if a == b and (a in model.setups or a in model.breakdowns):
+                self.fail("one resource in two of the groups of a seize cannot have a set-up or breakdowns", a)
+        set_up = [[name for name in names if name in model.setups] for names in reach]
+        if sum(map(bool, set_up)) > 1:
+            self.fail("a seize takes at most one server with a set-up", [name for names in set_up for name in names])
+        for name in (name for names in set_up for name in names):
+            self.attribute(model.setups[name].attribute)
+        breaking = [name for names in reach for name in names if name in model.breakdowns]
+        if breaking and step.breakdown is None:
+            self.fail(
+                "servers of this resource break down: say with `breakdown` where the entity then goes", breaking[0]
+            )
+        if step.breakdown is not None:
+            if not breaking:
+                self.fail("no server that this step takes breaks down", groups, "a resource with FlowModel.breakdown")
+            self.branch(row, t.EXTRA, step.breakdown)
+        if any(set_up):
+            name = step.name or f"seize {' + '.join(groups)}"
+            laws = [law for names in set_up for n in names for row in model.setups[n].changeover for law in row]
+            if name in self.seizes and any(isinstance(law, Distribution) for law in laws):
+                self.fail(
+                    "two steps draw changeovers under one name, so their draws would be equal",
+                    name,
+                    hint=f"the other is in program {self.seizes[name]!r}; give one a `name`",
+                )
+            self.seizes[name] = self.program
+            self.drawn(name)
 
     def same_column(self, name: str) -> None:
         """Refuse a group whose routing attribute is not the same column for the entity that seizes it."""
@@ -286,12 +329,41 @@ class _Builder:
         row[t.D] = int(adds)
         row[t.E] = int(self.entity == "patient" and step.attribute in self.clock_attributes)
         row[t.EFFECT], row[t.EFFECTS] = self.effects(step.log_effects)
+        row[t.EXTRA] = self.function(step.function)
         row[t.B], row[t.C], row[t.LAW], value = self.value(step.value)
         self.values[-1] = (value, step.times)
         if row[t.B] == t.FROM_LAW:
             if step.name is None:
                 self.fail("a step that draws needs a name", type(step).__name__)
             self.drawn(step.name)
+
+    def function(self, name: str) -> int:
+        if name not in t.FUNCTIONS:
+            self.fail("unknown function of a value", name, ", ".join(t.FUNCTIONS), nearest(str(name), t.FUNCTIONS))
+        return t.FUNCTIONS.index(name)
+
+    def add_count(self, step: s.Count) -> None:
+        if step.counter not in self.counters:
+            self.find(dict.fromkeys(self.counters, 0), step.counter, "counter")
+        first, count = self.counters[step.counter]
+        if (step.by is None) != (count == 1):
+            self.fail("a counter with several values needs `by`, one with a single value does not", step.by)
+        row = self.store(f"count {step.counter}", step.into, step.function)
+        row[t.B], row[t.LAW], row[t.SECOND_LAW] = t.FROM_COUNTER, first, count
+        row[t.C] = -1 if step.by is None else self.attribute(step.by)
+        self.values[-1] = (float(step.step), step.times)
+
+    def add_now(self, step: s.Now) -> None:
+        self.store(f"day into {step.attribute}", step.attribute, step.function)[t.B] = t.FROM_TIME
+        self.values[-1] = (0.0, step.times)
+
+    def store(self, name: str, attribute: str | None, function: str) -> list[int]:
+        """Return a SET row for an attribute (or none: only what comes with it)."""
+        row = self.row(t.SET, name)
+        row[t.A] = -1 if attribute is None else self.attribute(attribute)
+        row[t.E] = int(self.entity == "patient" and attribute in self.clock_attributes)
+        row[t.EXTRA] = self.function(function)
+        return row
 
     def value(self, value: s.Value) -> tuple[int, int, int, float]:
         """Return (source, attribute, law, constant) of a number, attribute or law."""
@@ -362,14 +434,31 @@ class _Builder:
         if step.doses != int(step.doses) or step.doses < 1:
             self.fail("doses to take must be a whole number from 1", step.doses)
         row = self.row(t.TAKE, f"take {step.stock}")
-        row[t.A], row[t.B] = self.find(self.stocks, step.stock, "stock"), int(step.doses)
+        row[t.A], row[t.B] = self.depot(step.stock), int(step.doses)
+        if step.into is not None:
+            if step.stock not in self.model.depot_groups:
+                self.fail("`into` receives the number of the depot, and this is a single stock", step.stock)
+            row[t.EXTRA] = self.attribute(step.into)
         row[t.C], row[t.D] = self.copies(step.copy, "lot", self.entity)
         row[t.E] = -1 if step.lot_into is None else self.attribute(step.lot_into)
         row[t.CLASS_KIND], row[t.CLASS_VALUE] = self.class_of(step.priority)
 
+    def depot(self, name: str) -> int:
+        number = self.find(self.depots, name, "stock or depots")
+        if name in self.model.depot_groups:
+            self.attribute(self.model.depot_groups[name].attribute)
+        return number
+
+    def add_withdraw(self, step: s.Withdraw) -> None:
+        if self.entity != "lot":
+            self.fail("only a lot can withdraw what is left of it")
+        row = self.row(t.WITHDRAW, f"withdraw from {step.stock}")
+        row[t.A] = self.find(self.stocks, step.stock, "stock")
+        row[t.E] = -1 if step.into is None else self.attribute(step.into)
+
     def add_put(self, step: s.Put) -> None:
         row = self.row(t.PUT, step.name)
-        row[t.A] = self.find(self.stocks, step.stock, "stock")
+        row[t.A] = self.depot(step.stock)
         # B, C: source and attribute of the doses; D, E: of the shelf life.
         row[t.B], row[t.C], row[t.LAW], doses = self.value(step.doses)
         row[t.D], row[t.E], row[t.SECOND_LAW], life = self.value(step.shelf_life)
@@ -477,6 +566,7 @@ class _Builder:
         """
         starts = [q for pc in range(len(self.rows)) for q in self.successors(pc) if q <= pc]
         starts += [row[2] for row in clock["rows"] if row[1] == t.FIRE_GOTO]
+        starts += [row[t.EXTRA] for row in self.rows if row[t.OP] == t.SEIZE and row[t.EXTRA] >= 0]
         repeated: set[int] = set()
         while starts:
             pc = starts.pop()
@@ -487,6 +577,7 @@ class _Builder:
         for pc, row in enumerate(self.rows):
             op = row[t.OP]
             draws = op in (t.DELAY, t.CHANCE, t.SWITCH, t.PUT, t.SPAWN) or (op == t.SET and row[t.B] == t.FROM_LAW)
+            draws = draws or (op == t.SEIZE and self.slots[pc][0] != 0)
             if op == t.RETRY or (draws and pc in repeated):
                 row[t.OCCURRENCE] = count
                 count += 1
@@ -531,6 +622,70 @@ class _Builder:
             row[5] += 1
         return row
 
+    def columns(self, name: str) -> tuple[int, int]:
+        """Return the columns of an attribute of patients and of lots (-1: not declared for them)."""
+        found = self.attributes["patient"].get(name, -1), self.attributes["lot"].get(name, -1)
+        if max(found) < 0:
+            self.attribute(name, "patient")
+        return found
+
+    def build_servers(self, most: Sequence[int]) -> tuple[list[list[int]], list[int], list[float], list[int]]:
+        """Return (server_rule, setup_law, setup_mean, initial_product) of resources with at `most` so many servers."""
+        rows: list[list[int]] = []
+        laws: list[int] = []
+        means: list[float] = []
+        initial: list[int] = []
+        model = self.model
+        for name in [*model.setups, *model.breakdowns]:
+            self.step = f"{'setup' if name in model.setups else 'breakdown'} {name}"
+            self.find(self.resources, name, "resource")
+        for name, number in self.resources.items():
+            row = [len(initial), 0, 0, len(laws), 0, -1, -1, -1, -1]
+            setup, breakdown = model.setups.get(name), model.breakdowns.get(name)
+            self.step = f"setup {name}"
+            if setup is not None:
+                row[t.PRODUCTS], row[t.CAMPAIGN] = setup.products, setup.campaign
+                row[t.PRODUCT_OF_PATIENT], row[t.PRODUCT_OF_LOT] = self.columns(setup.attribute)
+                for law in (law for line in (setup.first, *setup.changeover) for law in line):
+                    means.append(law.mean if isinstance(law, Distribution) else float(law))
+                    laws.append(-1 if law == 0.0 else self.laws.add(law, self.step))
+            if setup is not None or breakdown is not None:
+                row[t.UNITS] = most[number]
+                made = setup.initial if setup is not None else (-1,)
+                if len(made) not in (1, most[number]):
+                    self.fail("the initial products are one for all servers, or one for each", len(made))
+                initial += list(made) * (most[number] if len(made) == 1 else 1)
+            self.step = f"breakdown {name}"
+            if breakdown is not None:
+                row[t.BREAKDOWN] = self.laws.add(breakdown.running_days, self.step)
+                row[t.REPAIR_LAW] = self.laws.add(breakdown.repair_days, self.step)
+            rows.append(row)
+        return rows, laws, means, initial
+
+    def build_depots(self, candidates: list[int], route: list[int]) -> list[list[int]]:
+        """Return `depot_rule`, one row per stock and then per choice, and append its candidates and matrix rows."""
+        rows = []
+        for name in self.depots:
+            depots = self.model.depot_groups.get(name)
+            self.step = f"depots {name}"
+            rows.append([0, 1, -1, -1, 0, 0, 0] if depots is None else self.depot_row(depots, candidates, route))
+        return rows
+
+    def depot_row(self, depots: Depots, candidates: list[int], route: list[int]) -> list[int]:
+        if not depots.stocks:
+            self.fail("depots need stocks")
+        row = [len(candidates), len(depots.stocks), *self.columns(depots.attribute), len(route), 0, 0]
+        candidates.extend(self.find(self.stocks, name, "stock") for name in depots.stocks)
+        for line in depots.matrix or ():
+            if not line or len(line) != len((depots.matrix or ())[0]):
+                self.fail("the rows of the matrix of depots need equal lengths from 1", line)
+            if not all(0 <= i < len(depots.stocks) for i in line):
+                self.fail("the matrix of depots holds numbers of its stocks", line, f"0 to {len(depots.stocks) - 1}")
+            route.extend(line)
+            row[5] += 1
+            row[6] = len(line)
+        return row
+
     def build_stocks(self) -> tuple[list[list[int]], list[list[float]], list[tuple[int, int, float]]]:
         rows, levels, initial = [], [], []
         for name, stock in self.model.stocks.items():
@@ -567,9 +722,15 @@ class _Builder:
     def assemble(self, clock: dict[str, Any], occurrences: int) -> CompiledModel:
         model = self.model
         group, candidates, route = self.build_groups()
+        depots = self.build_depots(candidates, route)
         stock, level, initial = self.build_stocks()
         self.step = ""
         calendar, period, change_time, change_capacity, capacity = _calendars(model)
+        most = [
+            max([initial, *change_capacity[start : start + count]])
+            for initial, (start, count, _) in zip(capacity, calendar, strict=True)
+        ]
+        servers, setup_law, setup_mean, initial_product = self.build_servers(most)
         gates, gate_period, opens, closes = _gates(model)
         laws = self.laws
         empty = np.empty(0)
@@ -591,6 +752,12 @@ class _Builder:
             group_rule=_int(group, 7),
             candidate=_int(candidates),
             route=_int(route),
+            server_rule=_int(servers, t.SERVER_COLUMNS),
+            setup_law=_int(setup_law),
+            setup_mean=_float(setup_mean),
+            initial_product=_int(initial_product),
+            depot_rule=_int(depots, t.DEPOT_COLUMNS),
+            counter_start=_float([start for count, start in model.counters.values() for _ in range(count)]),
             initial_capacity=_int(capacity),
             calendar_rule=_int(calendar, 3),
             calendar_period=_float(period),
@@ -636,6 +803,8 @@ class _Builder:
             groups=tuple(self.groups),
             resources=tuple(self.resources),
             stocks=tuple(self.stocks),
+            depots=tuple(self.depots),
+            counters=dict(self.counters),
             clocks=tuple(self.clocks),
             entries=dict(self.entries),
             row_names=tuple(self.names),
@@ -653,6 +822,8 @@ _HANDLERS: dict[type, Any] = {
     s.Jump: _Builder.add_jump,
     s.Set: _Builder.add_set,
     s.Add: _Builder.add_set,
+    s.Count: _Builder.add_count,
+    s.Now: _Builder.add_now,
     s.Test: _Builder.add_test,
     s.InState: _Builder.add_in_state,
     s.Retry: _Builder.add_retry,
@@ -664,6 +835,7 @@ _HANDLERS: dict[type, Any] = {
     s.State: _Builder.add_state,
     s.Take: _Builder.add_take,
     s.Put: _Builder.add_put,
+    s.Withdraw: _Builder.add_withdraw,
     s.Spawn: _Builder.add_spawn,
     s.Join: _Builder.add_join,
 }
@@ -684,6 +856,8 @@ def successors(row: Sequence[int], pc: int, branch_target: Sequence[int]) -> lis
         return [pc + 1, row[t.B]]
     if op == t.TEST:
         return [pc + 1, row[t.D]]
+    if op == t.SEIZE and row[t.EXTRA] >= 0:
+        return [pc + 1, row[t.EXTRA]]
     return [pc + 1]
 
 

@@ -15,6 +15,7 @@ _SHAPES = {
     t.SEIZE: ("[[", "]]"),
     t.TAKE: ("[(", ")]"),
     t.PUT: ("[(", ")]"),
+    t.WITHDRAW: ("[(", ")]"),
 }
 
 
@@ -34,6 +35,8 @@ def _edges(compiled: CompiledModel) -> list[tuple[int, int, str]]:
                 before = float(tables.branch_cumulative[i])
         elif op in (t.TEST, t.IN_STATE):
             edges += [(pc, pc + 1, "yes"), (pc, row[t.D] if op == t.TEST else row[t.B], "no")]
+        elif op == t.SEIZE and row[t.EXTRA] >= 0:
+            edges += [(pc, pc + 1, ""), (pc, row[t.EXTRA], "breakdown")]
         elif op == t.RETRY:
             edges += [(pc, row[t.A], f"up to {row[t.C]}"), (pc, row[t.B], "then")]
         else:
@@ -49,7 +52,7 @@ def mermaid(compiled: CompiledModel) -> str:
         lines.append(f'  start{entry}(("{_clean(name)}")) --> n{entry}')
     for pc, row in enumerate(rows):
         left, right = _SHAPES.get(row[t.OP], ("[", "]"))
-        lines.append(f'  n{pc}{left}"{_clean(compiled.row_names[pc])}"{right}')
+        lines.append(f'  n{pc}{left}"{_clean(compiled.row_names[pc] + _remembers(compiled, row))}"{right}')
     for pc, q, label in _edges(compiled):
         lines.append(f"  n{pc} -->|{label}| n{q}" if label else f"  n{pc} --> n{q}")
     for k, clock in enumerate(compiled.tables.clock_rule.tolist()):
@@ -77,6 +80,20 @@ def outline(compiled: CompiledModel) -> str:
         name = compiled.row_names[pc]
         lines.append(f"  {pc:3d} {kind:9s} {name}  {', '.join(edges.get(pc, []))}".rstrip())
     return "\n".join(lines)
+
+
+def _remembers(compiled: CompiledModel, row: list[int]) -> str:
+    """Return what a node says of the set-up of the servers that it takes."""
+    if row[t.OP] != t.SEIZE:
+        return ""
+    model, found = compiled.model, set()
+    for g in compiled.tables.seize_group[row[t.A] : row[t.A] + row[t.B]].tolist():
+        name = compiled.groups[g]
+        for candidate in model.groups[name].candidates if name in model.groups else (name,):
+            setup = model.setups.get(candidate)
+            if setup is not None:
+                found.add(f" (set-up by {setup.attribute}, campaigns of {setup.campaign})")
+    return "".join(sorted(found))
 
 
 def _clean(name: str) -> str:

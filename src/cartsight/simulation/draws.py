@@ -11,7 +11,7 @@ import numpy as np
 
 from cartsight.core import normal as nq
 from cartsight.core import streams
-from cartsight.simulation.jit import inlined
+from cartsight.simulation.jit import helper, inlined
 from cartsight.simulation.tables import (
     CONSTANT,
     EXPONENTIAL,
@@ -48,9 +48,9 @@ def absorb(state, word):
 
 
 @inlined
-def uniform(key, slot, occurrence):
-    """Return the uniform of a key, slot and occurrence."""
-    state = absorb(absorb(key, slot), np.uint64(occurrence))
+def uniform(key, slot, occurrence, flip):
+    """Return the uniform u of a key, slot and occurrence, or exactly 1 - u when `flip` is all ones (antithetic)."""
+    state = absorb(absorb(key, slot), np.uint64(occurrence)) ^ flip
     return (np.float64(state >> SHIFT_4) + 0.5) * SCALE
 
 
@@ -112,3 +112,9 @@ def law_quantile(law_code, law_parameter, knot_probability, knot_value, law, u):
     value = law_code[law, 2]
     below = knot_value[value + low]
     return p0 + p1 * (below + share * (knot_value[value + high] - below))
+
+
+@helper
+def quantile_of(law_code, law_parameter, knot_probability, knot_value, law, u):
+    """Return the quantile at `u` of law number `law`, where speed matters less than the size of the kernel."""
+    return law_quantile(law_code, law_parameter, knot_probability, knot_value, law, u)

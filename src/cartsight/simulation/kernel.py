@@ -15,12 +15,66 @@ import math
 
 import numpy as np
 
-from cartsight.simulation.draws import absorb, law_quantile, uniform
-from cartsight.simulation.event_list import drop_first, push
-from cartsight.simulation.jit import helper, inlined, kernel
+from cartsight.simulation.draws import (
+    absorb,
+    law_quantile,
+    quantile_of,
+    uniform,
+)
+from cartsight.simulation.event_list import (
+    drop_first,
+    push,
+)
+from cartsight.simulation.jit import helper, kernel
+from cartsight.simulation.kernel_clocks import (
+    arm,
+    disarm,
+    effect_sum,
+    first_clock,
+    next_occurrence,
+    next_open,
+    rescale_hazards,
+    use_hazards,
+)
+from cartsight.simulation.kernel_servers import (
+    REPAIR_TIME,
+    RUNNING_TIME,
+    blocking_server,
+    choose,
+    drain,
+    end_changeover,
+    fail_unit,
+    first_waiting,
+    give_back,
+    go_on_first,
+    join_queue,
+    leave_queue,
+    make_ready,
+    next_breakdown,
+    serve,
+    stop_waiting,
+    take_servers,
+    unit_draw,
+    wait_for,
+)
+from cartsight.simulation.kernel_stocks import (
+    add_batch,
+    change_on_hand,
+    choose_stock,
+    class_now,
+    hand_out,
+    serve_stock,
+    withdraw,
+)
 from cartsight.simulation.state import (
+    BATCH_DOSES,
+    BATCH_HOW,
+    BATCH_LOST,
     BATCHES,
+    BREAK_TIME,
     CAPACITY_CHANGE,
+    CHANGE,
+    CHANGING,
     CHILD,
     CHILDREN,
     CHILDREN_STARTED,
@@ -33,6 +87,7 @@ from cartsight.simulation.state import (
     CULPRIT,
     CULPRIT_GROUP,
     DELAYED,
+    DOSED,
     EVENTS,
     EXPIRY,
     HAZARD_TIME,
@@ -40,6 +95,7 @@ from cartsight.simulation.state import (
     HEAP,
     HELD,
     IDLE,
+    IDLE_UNIT,
     JOINING,
     KIND,
     LIVE,
@@ -49,19 +105,21 @@ from cartsight.simulation.state import (
     ORDERED,
     ORIGIN,
     PARENT,
+    PART_MASK,
     PATIENT,
     PATIENTS,
     PC,
-    PREVIOUS,
+    PRODUCT,
     QUEUED,
     QUEUEING,
     READY_FIRST,
-    READY_LAST,
+    REPAIRED,
     ROW,
     ROW_MASK,
     ROW_SHIFT,
     ROWS,
     RUNNING,
+    SEIZE_SHIFT,
     SERVER,
     SLOTS,
     SOURCE,
@@ -72,62 +130,71 @@ from cartsight.simulation.state import (
     STEP_END,
     STEP_TIME,
     TICKET,
+    UNIT_BREAKS,
+    UNIT_LEFT,
+    UNIT_RESOURCE,
+    UNIT_SHIFT,
+    UNIT_STATE,
     UNUSED,
     UPCOMING,
     VERSION,
     VERSION_MASK,
     WANTED,
-)  # fmt: skip
+)
 from cartsight.simulation.tables import (
     ARM,
+    BAD_COUNTER,
+    BAD_DEPOT,
+    BAD_FUNCTION,
+    BAD_PRODUCT,
     BAD_ROUTE,
-    BUSY,
-    BY_ATTRIBUTE,
+    BREAKDOWN,
     CAPACITY,
     CHANCE,
-    CLASS_KIND,
-    CLASS_VALUE,
-    DEADLINE,
     DELAY,
     DISARM,
-    DRAIN,
+    DOWN,
     EFFECT,
     EFFECTS,
     EVENT_CAP,
+    EXP,
     EXPIRED,
+    EXTRA,
     FIRE_GOTO,
     FIRE_STATE,
-    FIRST_FREE,
-    FIXED,
+    FLOOR,
     FREE,
     FROM_ATTRIBUTE,
-    FROM_CONSTANT,
-    FROM_ENTITY,
+    FROM_COUNTER,
     FROM_LAW,
+    FROM_TIME,
     GATE,
     GROW,
     HAZARD,
+    IDENTITY,
     IN_STATE,
     JOIN,
     JUMP,
     LAW,
+    LOG,
     MARK,
-    NEAREST,
     NO_REVIEW,
     OCCURRENCE,
     OK,
-    ON_HAND,
     OP,
     ORDER_UP_TO,
     PRIORITY,
+    PRODUCT_OF_LOT,
+    PRODUCT_OF_PATIENT,
+    PRODUCTS,
     PUT,
-    QUEUE,
     RECEIVED,
+    REPAIR_LAW,
     RETRY,
     SECOND_LAW,
     SEIZE,
-    SEIZES,
     SET,
+    SETUP,
     SIZE_ATTRIBUTES,
     SIZE_CLASSES,
     SIZE_DYNAMIC_ATTRIBUTES,
@@ -136,14 +203,13 @@ from cartsight.simulation.tables import (
     SIZE_OCCURRENCES,
     SPAWN,
     STATE,
-    STOCK_OUT,
     STUCK,
     SWITCH,
     TAKE,
-    TAKEN,
     TEST,
     WAITED,
     WAITING,
+    WITHDRAW,
     A,
     B,
     C,
@@ -153,478 +219,6 @@ from cartsight.simulation.tables import (
 
 INF = math.inf
 IDLE_CHANGES = 100_000
-
-
-@inlined
-def effect_sum(effect_attribute, effect_beta, first, count, attribute, base):
-    """Return the sum of beta x attribute."""
-    total = 0.0
-    for i in range(first, first + count):
-        total += effect_beta[i] * attribute[base + effect_attribute[i]]
-    return total
-
-
-@inlined
-def next_occurrence(counts, slot, counter):
-    """Return how often the entity has drawn at this step before, and count the draw."""
-    if counter < 0:
-        return 0
-    seen = np.int64(counts[slot, counter])
-    counts[slot, counter] = seen + 1
-    return seen
-
-
-@inlined
-def make_ready(slot, L, reg):
-    """Append an entity to the list of those that can go on now."""
-    L[slot, NEXT] = -1
-    L[slot, MODE] = RUNNING
-    if reg[READY_FIRST] < 0:
-        reg[READY_FIRST] = slot
-    else:
-        L[reg[READY_LAST], NEXT] = slot
-    reg[READY_LAST] = slot
-
-
-@helper
-def go_on_first(slot, pc, L, reg):
-    """Put an entity first among those that can go on now, at step `pc`."""
-    L[slot, PC] = pc
-    L[slot, MODE] = RUNNING
-    L[slot, NEXT] = reg[READY_FIRST]
-    if reg[READY_FIRST] < 0:
-        reg[READY_LAST] = slot
-    reg[READY_FIRST] = slot
-
-
-# Queues -------------------------------------------------------------------------------------------------------------
-
-
-@inlined
-def join_queue(queue, slot, L, F, first, last):
-    """Insert by ticket, from the end of the queue."""
-    before = last[queue]
-    ticket = F[slot, TICKET]
-    while before >= 0 and F[before, TICKET] > ticket:
-        before = L[before, PREVIOUS]
-    after = first[queue] if before < 0 else L[before, NEXT]
-    L[slot, PREVIOUS] = before
-    L[slot, NEXT] = after
-    L[slot, QUEUED] = queue
-    L[slot, MODE] = QUEUEING
-    if before < 0:
-        first[queue] = slot
-    else:
-        L[before, NEXT] = slot
-    if after < 0:
-        last[queue] = slot
-    else:
-        L[after, PREVIOUS] = slot
-
-
-@inlined
-def leave_queue(slot, L, first, last):
-    """Unlink from the queue in which the entity waits."""
-    queue = L[slot, QUEUED]
-    before = L[slot, PREVIOUS]
-    after = L[slot, NEXT]
-    if before < 0:
-        first[queue] = after
-    else:
-        L[before, NEXT] = after
-    if after < 0:
-        last[queue] = before
-    else:
-        L[after, PREVIOUS] = before
-    L[slot, QUEUED] = -1
-
-
-@inlined
-def first_waiting(lowest, classes, first):
-    """Return the next entity to serve in the queues from `lowest`, one per class, or -1."""
-    for queue in range(lowest, lowest + classes):
-        if first[queue] >= 0:
-            return first[queue]
-    return -1
-
-
-# Resources ----------------------------------------------------------------------------------------------------------
-
-
-@inlined
-def drain(r, now, clipped, free, drained, statistics):
-    """Integrate the servers still busy beyond the capacity of a shrunken pool."""
-    if free[r] < 0:
-        statistics[r, DRAIN] -= free[r] * (now - drained[r, 0])
-        statistics[r, DRAIN + 1] -= free[r] * (clipped - drained[r, 1])
-    drained[r, 0] = now
-    drained[r, 1] = clipped
-
-
-@inlined
-def take_servers(slot, now, clipped, inside, L, free, statistics):
-    """Give an entity the servers it wants, which are free."""
-    held = L[slot, HELD]
-    for i in range(held, held + L[slot, WANTED]):
-        r = L[slot, SERVER + i]
-        free[r] -= 1
-        statistics[r, BUSY] -= now
-        statistics[r, BUSY + 1] -= clipped
-        statistics[r, SEIZES] += 1.0
-        statistics[r, SEIZES + 1] += inside
-    L[slot, HELD] = held + L[slot, WANTED]
-    L[slot, WANTED] = 0
-
-
-@inlined
-def blocking_server(slot, L, free):
-    """Return the first wanted resource without a free server, or -1."""
-    held = L[slot, HELD]
-    for i in range(held, held + L[slot, WANTED]):
-        if free[L[slot, SERVER + i]] <= 0:
-            return L[slot, SERVER + i]
-    return -1
-
-
-@inlined
-def wait_for(r, slot, now, clipped, classes, L, F, first, last, waiting, statistics):
-    """Join the queue of a resource."""
-    join_queue(r * classes + L[slot, CLASS_NOW], slot, L, F, first, last)
-    waiting[r] += 1
-    statistics[r, QUEUE] -= now
-    statistics[r, QUEUE + 1] -= clipped
-
-
-@inlined
-def stop_waiting(r, slot, now, clipped, L, first, last, waiting, statistics):
-    """Leave the queue of a resource."""
-    leave_queue(slot, L, first, last)
-    waiting[r] -= 1
-    statistics[r, QUEUE] += now
-    statistics[r, QUEUE + 1] += clipped
-
-
-@inlined
-def serve(r, now, clipped, inside, classes, L, F, first, last, free, waiting, statistics, reg):
-    """Offer free servers to the queue; one who needs another busy resource too moves to that queue."""
-    while free[r] > 0 and waiting[r] > 0:
-        slot = first_waiting(r * classes, classes, first)
-        stop_waiting(r, slot, now, clipped, L, first, last, waiting, statistics)
-        other = blocking_server(slot, L, free)
-        if other < 0:
-            take_servers(slot, now, clipped, inside, L, free, statistics)
-            L[slot, PC] += 1
-            make_ready(slot, L, reg)
-        else:
-            wait_for(other, slot, now, clipped, classes, L, F, first, last, waiting, statistics)
-
-
-@inlined
-def give_back(slot, group, now, clipped, L, free, drained, statistics, returned):
-    """Return the servers seized from `group` (all when -1); list them in `returned` and return how many."""
-    held = L[slot, HELD]
-    count = 0
-    keep = 0
-    for i in range(held):
-        r = L[slot, SERVER + i]
-        if group < 0 or L[slot, SOURCE + i] == group:
-            if free[r] < 0:
-                drain(r, now, clipped, free, drained, statistics)
-            free[r] += 1
-            statistics[r, BUSY] += now
-            statistics[r, BUSY + 1] += clipped
-            returned[count] = r
-            count += 1
-        else:
-            L[slot, SERVER + keep] = r
-            L[slot, SOURCE + keep] = L[slot, SOURCE + i]
-            keep += 1
-    L[slot, HELD] = keep
-    return count
-
-
-@inlined
-def choose(group_rule, candidate, route, g, attribute, base, free, waiting, capacity):
-    """Return the number of the candidate that group `g` sends an entity to, or -1 when an attribute is out of range."""
-    rule = group_rule[g, 0]
-    if rule == FIXED:
-        return 0
-    start = group_rule[g, 2]
-    count = group_rule[g, 3]
-    rows = group_rule[g, 5]
-    if rule in (BY_ATTRIBUTE, NEAREST):
-        value = attribute[base + group_rule[g, 1]]
-        limit = rows if rows > 0 else count
-        if not (0.0 <= value < limit):
-            return -1
-        line = np.int64(value)
-        if rule == BY_ATTRIBUTE:
-            return line if rows == 0 else route[group_rule[g, 4] + line]
-        line = group_rule[g, 4] + line * count
-        for i in range(line, line + count):
-            r = candidate[start + route[i]]
-            if free[r] > 0 or waiting[r] < group_rule[g, 6]:
-                return route[i]
-        return route[line]
-    if rule == FIRST_FREE:
-        for i in range(count):
-            if free[candidate[start + i]] > 0:
-                return i
-    best = 0
-    least = INF
-    for i in range(count):
-        r = candidate[start + i]
-        servers = capacity[r] if capacity[r] > 0 else 1
-        load = (waiting[r] + capacity[r] - free[r]) / servers
-        if load < least:
-            least = load
-            best = i
-    return best
-
-
-# Clocks -------------------------------------------------------------------------------------------------------------
-
-
-@helper
-def hazard_due(clock_rule, clock_break, clock_rate, k, state, factor, origin, now, left):
-    """Return when a hazard with budget `left` at `now` fires."""
-    pieces = clock_rule[k, 5]
-    first = clock_rule[k, 4]
-    rates = clock_rule[k, 6] + state * pieces
-    if pieces == 1:
-        rate = clock_rate[rates] * factor
-        return now + left / rate if rate > 0.0 else INF
-    age = now - origin
-    j = pieces - 1
-    while j > 0 and clock_break[first + j] > age:
-        j -= 1
-    while True:
-        rate = clock_rate[rates + j] * factor
-        if j == pieces - 1:
-            return max(now, origin + age + left / rate) if rate > 0.0 else INF
-        end = clock_break[first + j + 1]
-        used = rate * (end - age)
-        if used >= left and rate > 0.0:
-            return max(now, origin + age + left / rate)
-        left -= used
-        age = end
-        j += 1
-
-
-@helper
-def hazard_used(clock_rule, clock_break, clock_rate, k, state, factor, origin, start, now):
-    """Return the integral of a hazard from `start` to `now`."""
-    pieces = clock_rule[k, 5]
-    first = clock_rule[k, 4]
-    rates = clock_rule[k, 6] + state * pieces
-    if pieces == 1:
-        return clock_rate[rates] * factor * (now - start)
-    age = start - origin
-    until = now - origin
-    total = 0.0
-    for j in range(pieces):
-        low = clock_break[first + j]
-        high = clock_break[first + j + 1] if j + 1 < pieces else INF
-        low = age if age > low else low
-        high = until if until < high else high
-        if high > low:
-            total += clock_rate[rates + j] * factor * (high - low)
-    return total
-
-
-@helper
-def use_hazards(clock_rule, clock_break, clock_rate, slot, now, L, F, clocks):
-    """Take from the budgets of running hazards what was used since they were last brought up to date."""
-    start = F[slot, HAZARD_TIME]
-    if now > start:
-        for k in range(clock_rule.shape[0]):
-            if clock_rule[k, 0] == HAZARD and clocks[slot, 3 * k] >= 0.0:
-                used = hazard_used(
-                    clock_rule,
-                    clock_break,
-                    clock_rate,
-                    k,
-                    L[slot, HEALTH],
-                    clocks[slot, 3 * k + 1],
-                    F[slot, ORIGIN],
-                    start,
-                    now,
-                )
-                left = clocks[slot, 3 * k] - used
-                clocks[slot, 3 * k] = left if left > 0.0 else 0.0
-    F[slot, HAZARD_TIME] = now
-
-
-@inlined
-def first_clock(clock_rule, slot, F, clocks):
-    """Set the time of the first clock of an entity."""
-    soonest = INF
-    for k in range(clock_rule.shape[0]):
-        if clocks[slot, 3 * k + 2] < soonest:
-            soonest = clocks[slot, 3 * k + 2]
-    F[slot, CLOCK_TIME] = soonest
-
-
-@helper
-def rescale_hazards(
-    clock_rule, clock_break, clock_rate, effect_attribute, effect_beta, slot, now, L, F, clocks, attribute, base
-):
-    """Find when running hazards fire after a change of state or of an attribute."""
-    for k in range(clock_rule.shape[0]):
-        if clock_rule[k, 0] == HAZARD and clocks[slot, 3 * k] >= 0.0:
-            factor = 1.0
-            if clock_rule[k, 9] > 0:
-                factor = math.exp(
-                    effect_sum(effect_attribute, effect_beta, clock_rule[k, 8], clock_rule[k, 9], attribute, base)
-                )
-            clocks[slot, 3 * k + 1] = factor
-            clocks[slot, 3 * k + 2] = hazard_due(
-                clock_rule,
-                clock_break,
-                clock_rate,
-                k,
-                L[slot, HEALTH],
-                factor,
-                F[slot, ORIGIN],
-                now,
-                clocks[slot, 3 * k],
-            )
-    first_clock(clock_rule, slot, F, clocks)
-
-
-@helper
-def arm(
-    clock_rule,
-    clock_break,
-    clock_rate,
-    clock_slot,
-    effect_attribute,
-    effect_beta,
-    law_code,
-    law_parameter,
-    knot_probability,
-    knot_value,
-    k,
-    slot,
-    now,
-    key,
-    L,
-    F,
-    clocks,
-    counts,
-    attribute,
-    base,
-):
-    """Start clock `k` anew, with a new draw."""
-    u = uniform(key, clock_slot[k], next_occurrence(counts, slot, clock_rule[k, 10]))
-    factor = 1.0
-    if clock_rule[k, 9] > 0:
-        factor = math.exp(
-            effect_sum(effect_attribute, effect_beta, clock_rule[k, 8], clock_rule[k, 9], attribute, base)
-        )
-    clocks[slot, 3 * k + 1] = factor
-    if clock_rule[k, 0] == DEADLINE:
-        clocks[slot, 3 * k] = 0.0
-        clocks[slot, 3 * k + 2] = (
-            now + law_quantile(law_code, law_parameter, knot_probability, knot_value, clock_rule[k, 7], u) * factor
-        )
-    else:
-        budget = -math.log1p(-u)
-        clocks[slot, 3 * k] = budget
-        clocks[slot, 3 * k + 2] = hazard_due(
-            clock_rule, clock_break, clock_rate, k, L[slot, HEALTH], factor, F[slot, ORIGIN], now, budget
-        )
-
-
-@helper
-def disarm(k, slot, clocks):
-    """Stop clock `k`."""
-    clocks[slot, 3 * k] = -1.0
-    clocks[slot, 3 * k + 2] = INF
-
-
-# Gates --------------------------------------------------------------------------------------------------------------
-
-
-@helper
-def next_open(gate_rule, gate_period, window_open, window_close, g, now):
-    """Return the first time from `now` on at which a gate is open."""
-    start = gate_period[g, 0]
-    if now < start:
-        first = gate_rule[g, 0]
-        for i in range(first, first + gate_rule[g, 1]):
-            if window_close[i] > now:
-                return max(now, window_open[i])
-        now = start
-    first = gate_rule[g, 2]
-    count = gate_rule[g, 3]
-    if count == 0:
-        return INF
-    period = gate_period[g, 1]
-    shift = math.floor((now - start) / period) * period
-    for i in range(first, first + count):
-        if window_close[i] + shift > now:
-            return max(now, window_open[i] + shift)
-    return window_open[first] + shift + period
-
-
-# Stocks -------------------------------------------------------------------------------------------------------------
-
-
-@helper
-def change_on_hand(s, doses, now, clipped, on_hand, statistics):
-    """Add doses (or take, when negative) and keep the integrals of stock and of stock-out time."""
-    before = on_hand[s]
-    on_hand[s] = before + doses
-    statistics[s, ON_HAND] -= doses * now
-    statistics[s, ON_HAND + 1] -= doses * clipped
-    if before == 0 and doses > 0:
-        statistics[s, STOCK_OUT] += now
-        statistics[s, STOCK_OUT + 1] += clipped
-    elif before > 0 and before + doses == 0:
-        statistics[s, STOCK_OUT] -= now
-        statistics[s, STOCK_OUT + 1] -= clipped
-
-
-@helper
-def add_batch(s, batch, head, following, expiry):
-    """Link a batch into the list of its stock, by expiry then by order of receipt."""
-    before = -1
-    at = head[s]
-    while at >= 0 and expiry[at] <= expiry[batch]:
-        before = at
-        at = following[at]
-    following[batch] = at
-    if before < 0:
-        head[s] = batch
-    else:
-        following[before] = batch
-
-
-@helper
-def take_doses(s, need, head, following, left):
-    """Take from the first batches to expire, and return the first of them."""
-    source = head[s]
-    while need > 0:
-        batch = head[s]
-        part = min(need, left[batch])
-        left[batch] -= part
-        need -= part
-        if left[batch] == 0:
-            head[s] = following[batch]
-    return source
-
-
-@inlined
-def class_now(program, pc, slot, L, classes, attribute, base):
-    """Return the priority class that step `pc` gives an entity."""
-    kind = program[pc, CLASS_KIND]
-    if kind == FROM_ENTITY:
-        return L[slot, CLASS]
-    if kind == FROM_CONSTANT:
-        return program[pc, CLASS_VALUE]
-    value = attribute[base + program[pc, CLASS_VALUE]]
-    return np.int64(min(max(value, 0.0), classes - 1.0))
 
 
 @helper
@@ -644,61 +238,32 @@ def holds(comparison, x, y):
 
 
 @helper
-def hand_out(program, copy_from, copy_to, s, taker, now, clipped, inside, arrivals, width, dynamic_width, L, first, last, attribute,
-             short, on_hand, head, following, batch_left, batch_row, statistics):  # fmt: skip
-    """Give the first in the queue of a stock its doses."""
-    pc = L[taker, PC]
-    need = program[pc, B]
-    leave_queue(taker, L, first, last)
-    short[s] -= need
-    batch = take_doses(s, need, head, following, batch_left)
-    change_on_hand(s, -need, now, clipped, on_hand, statistics)
-    statistics[s, TAKEN] += need
-    statistics[s, TAKEN + 1] += need * inside
-    row = L[taker, ROW]
-    base = row * width if row < arrivals else arrivals * width + (row - arrivals) * dynamic_width
-    lot = batch_row[batch] - arrivals
-    source = arrivals * width + lot * dynamic_width
-    for i in range(program[pc, C], program[pc, C] + program[pc, D]):
-        attribute[base + copy_to[i]] = attribute[source + copy_from[i]]
-    if program[pc, E] >= 0:
-        attribute[base + program[pc, E]] = lot
-
-
-@helper
-def serve_stock(program, copy_from, copy_to, resources, s, now, clipped, inside, arrivals, width, dynamic_width, classes, L, first, last, attribute,
-                short, on_hand, head, following, batch_left, batch_row, statistics, reg):  # fmt: skip
-    """Serve the queue of a stock in strict order while there are doses for its first."""
-    lowest = (resources + s) * classes
-    while True:
-        taker = first_waiting(lowest, classes, first)
-        if taker < 0 or on_hand[s] < program[L[taker, PC], B]:
-            break
-        statistics[s, WAITING] += now
-        statistics[s, WAITING + 1] += clipped
-        hand_out(program, copy_from, copy_to, s, taker, now, clipped, inside, arrivals, width, dynamic_width, L, first, last, attribute,
-                 short, on_hand, head, following, batch_left, batch_row, statistics)  # fmt: skip
-        L[taker, PC] += 1
-        make_ready(taker, L, reg)
-
-
-# The interpreter ----------------------------------------------------------------------------------------------------
+def applied(function, x):
+    """Return a function of a value, NaN where it is not defined."""
+    if function == LOG:
+        return math.log(x) if x > 0.0 else math.nan
+    if function == EXP:
+        return math.exp(x)
+    if function == FLOOR:
+        return float(math.floor(x))
+    return 1.0 / x if x != 0.0 else math.nan
 
 
 @kernel
 def interpret(
     program, step_value, slot_hash, law_code, law_parameter, knot_probability, knot_value,
     effect_attribute, effect_beta, branch_cumulative, branch_target, seize_group, copy_from, copy_to,
-    group_rule, candidate, route, initial_capacity, calendar_rule, calendar_period, change_time,
+    group_rule, candidate, route, server_rule, setup_law, setup_mean, initial_product, depot_rule, counter_start,
+    initial_capacity, calendar_rule, calendar_period, change_time,
     change_capacity, gate_rule, gate_period, window_open, window_close, clock_rule, clock_slot,
     clock_break, clock_rate, stock_rule, stock_level, initial_stock, initial_doses, initial_shelf_life,
     mark_rule, default_attribute, sizes,
-    arrival_time, arrival_identity, arrival_entry, arrival_state, arrival_attribute, kind_state,
+    arrival_time, arrival_identity, arrival_entry, arrival_state, arrival_attribute, kind_state, flip_word,
     registers, clock_and_ticket, returned, end_time, status, slot_of, attribute, marks, dynamic, dynamic_start,
     log_row, log_code, log_time, L, F, keys, clocks, counts, times, orders,
-    capacity, free, waiting, first, last, statistics, drained, change_at, change_shift, capacity_since,
+    capacity, free, waiting, first, last, down, units, unit_time, statistics, drained, change_at, change_shift, capacity_since,
     on_hand, on_order, short, lots_started, to_start, review, stock_statistics, head,
-    batch_row, batch_left, batch_expiry, batch_stock, following,
+    batch_row, batch_left, batch_expiry, batch_stock, following, batch_record, batch_time, dose_record, dose_time, tally,
     window_start, window_end, event_limit,
 ):  # fmt: skip
     """Interpret the tables (`ModelTables`) on the arrivals (`EntityInputs`) from a `RunState` on, in place.
@@ -721,6 +286,8 @@ def interpret(
     dynamic_room = dynamic_start.size
     log_room = log_row.size
     batch_room = batch_row.size
+    dose_room = dose_time.size
+    flip = flip_word[0]
     P = program
     reg = registers
 
@@ -745,12 +312,20 @@ def interpret(
     clipped = min(max(now, window_start), window_end)
     inside = 1.0 if window_start <= now < window_end else 0.0
     outcome = OK
+    for unit in range(units.shape[0]):
+        law = server_rule[units[unit, UNIT_RESOURCE], BREAKDOWN]
+        if law >= 0 and unit_time[unit, UNIT_LEFT] < 0.0:
+            unit_time[unit, UNIT_LEFT] = unit_draw(
+                law_code, law_parameter, knot_probability, knot_value, law, unit, stocks, RUNNING_TIME, 0, server_rule,
+                units, kind_state, flip,
+            )  # fmt: skip
 
     while True:
         if (
             heap + 8 > heap_room
             or (slots == slot_room and unused < 0)
             or (dynamic_room > 0 and rows - arrivals == dynamic_room)
+            or (stocks > 0 and reg[DOSED] + live + batches + 8 > dose_room)
         ):
             outcome = GROW
             break
@@ -828,7 +403,7 @@ def interpret(
                     r = row
                     slot = -1
                     at = change_at[r]
-                    drain(r, now, clipped, free, drained, statistics)
+                    drain(r, now, clipped, free, down, drained, statistics)
                     statistics[r, CAPACITY] += capacity[r] * (now - capacity_since[r, 0])
                     statistics[r, CAPACITY + 1] += capacity[r] * (clipped - capacity_since[r, 1])
                     capacity_since[r, 0] = now
@@ -842,11 +417,28 @@ def interpret(
                     change_at[r] = at
                     if at >= 0:
                         heap = push(times, orders, heap, change_time[at] + change_shift[r], r << ROW_SHIFT)
-                    serve(r, now, clipped, inside, classes, L, F, first, last, free, waiting, statistics, reg)
+                    serve(r, now, clipped, inside, classes, L, F, first, last, free, waiting, capacity, server_rule,
+                          setup_law, setup_mean, units, unit_time, statistics, reg)  # fmt: skip
                     idle_changes += 1
                     if idle_changes > IDLE_CHANGES and upcoming >= arrivals:
                         outcome = STUCK
                         break
+                    continue
+                if kind == REPAIRED:
+                    unit = row
+                    slot = -1
+                    r = units[unit, UNIT_RESOURCE]
+                    units[unit, UNIT_STATE] = IDLE_UNIT
+                    unit_time[unit, UNIT_LEFT] = unit_draw(
+                        law_code, law_parameter, knot_probability, knot_value, server_rule[r, BREAKDOWN], unit, stocks,
+                        RUNNING_TIME, units[unit, UNIT_BREAKS], server_rule, units, kind_state, flip,
+                    )  # fmt: skip
+                    down[r] -= 1
+                    free[r] += 1
+                    statistics[r, DOWN] += now
+                    statistics[r, DOWN + 1] += clipped
+                    serve(r, now, clipped, inside, classes, L, F, first, last, free, waiting, capacity, server_rule,
+                          setup_law, setup_mean, units, unit_time, statistics, reg)  # fmt: skip
                     continue
                 if kind == EXPIRY:
                     batch = row
@@ -864,6 +456,9 @@ def interpret(
                         else:
                             following[before] = following[batch]
                         batch_left[batch] = 0
+                        batch_record[batch, BATCH_LOST] = doses
+                        batch_record[batch, BATCH_HOW] = 1
+                        batch_time[batch, 1] = now
                         change_on_hand(s, -doses, now, clipped, on_hand, stock_statistics)
                         stock_statistics[s, EXPIRED] += doses
                         stock_statistics[s, EXPIRED + 1] += doses * inside
@@ -872,10 +467,12 @@ def interpret(
                 row = L[slot, ROW]
                 base = row * width if row < arrivals else arrivals * width + (row - arrivals) * dynamic_width
                 if kind == CLOCK:
+                    F[slot, CLOCK_PUSHED] = -1.0  # another clock may be due at this very time
+                    broken = F[slot, BREAK_TIME] <= now
                     k = 0
-                    while clocks[slot, 3 * k + 2] != now:
+                    while not broken and clocks[slot, 3 * k + 2] != now:
                         k += 1
-                    if clock_rule[k, 1] == FIRE_STATE:
+                    if not broken and clock_rule[k, 1] == FIRE_STATE:
                         use_hazards(clock_rule, clock_break, clock_rate, slot, now, L, F, clocks)
                         L[slot, HEALTH] = clock_rule[k, 2]
                         disarm(k, slot, clocks)
@@ -909,6 +506,7 @@ def interpret(
                                 slot,
                                 now,
                                 keys[slot],
+                                flip,
                                 L,
                                 F,
                                 clocks,
@@ -947,23 +545,51 @@ def interpret(
                             stock_statistics[s, WAITING + 1] += clipped
                             review[s] = True
                             serve_stock(program, copy_from, copy_to, resources, s, now, clipped, inside, arrivals, width, dynamic_width, classes, L, first, last,
-                                        attribute, short, on_hand, head, following, batch_left, batch_row, stock_statistics,
+                                        attribute, short, on_hand, head, following, batch_left, batch_row, dose_record, dose_time, stock_statistics,
                                         reg)  # fmt: skip
                     L[slot, WANTED] = 0
                     L[slot, MODE] = RUNNING
-                    disarm(k, slot, clocks)
+                    if L[slot, CHANGING] >= 0:
+                        end_changeover(slot, now, clipped, L, statistics)
+                    if broken:
+                        source = fail_unit(slot, now, clipped, inside, L, F, free, down, drained, server_rule, units,
+                                           unit_time, statistics)  # fmt: skip
+                        unit = source >> UNIT_SHIFT & PART_MASK
+                        L[slot, PC] = P[source >> SEIZE_SHIFT, EXTRA]
+                        days = unit_draw(
+                            law_code, law_parameter, knot_probability, knot_value,
+                            server_rule[units[unit, UNIT_RESOURCE], REPAIR_LAW], unit, stocks, REPAIR_TIME,
+                            units[unit, UNIT_BREAKS] - 1, server_rule, units, kind_state, flip,
+                        )  # fmt: skip
+                        heap = push(times, orders, heap, now + days, REPAIRED << CLASS_SHIFT | unit << ROW_SHIFT)
+                    else:
+                        disarm(k, slot, clocks)
+                        L[slot, PC] = clock_rule[k, 2] if clock_rule[k, 1] == FIRE_GOTO else -1 - clock_rule[k, 2]
+                    F[slot, BREAK_TIME] = INF
                     first_clock(clock_rule, slot, F, clocks)
-                    count = give_back(slot, -1, now, clipped, L, free, drained, statistics, returned)
+                    count = give_back(
+                        slot,
+                        -1,
+                        now,
+                        clipped,
+                        L,
+                        free,
+                        down,
+                        drained,
+                        server_rule,
+                        units,
+                        unit_time,
+                        statistics,
+                        returned,
+                    )
                     for i in range(count):
                         serve(
-                            returned[i], now, clipped, inside, classes, L, F, first, last, free, waiting,
-                            statistics, reg,
+                            returned[i], now, clipped, inside, classes, L, F, first, last, free, waiting, capacity,
+                            server_rule, setup_law, setup_mean, units, unit_time, statistics, reg,
                         )  # fmt: skip
-                    if clock_rule[k, 1] == FIRE_GOTO:
-                        L[slot, PC] = clock_rule[k, 2]
-                    else:
-                        L[slot, PC] = -1 - clock_rule[k, 2]
                 else:
+                    if L[slot, CHANGING] >= 0:
+                        end_changeover(slot, now, clipped, L, statistics)
                     L[slot, PC] += 1
 
         if birth:
@@ -987,6 +613,9 @@ def interpret(
             F[slot, HAZARD_TIME] = now
             F[slot, CLOCK_TIME] = INF
             F[slot, CLOCK_PUSHED] = INF
+            F[slot, BREAK_TIME] = INF
+            L[slot, CHANGE] = -1
+            L[slot, CHANGING] = -1
             for i in range(counters):
                 counts[slot, i] = 0
             for k in range(clock_count):
@@ -1017,6 +646,7 @@ def interpret(
                             slot,
                             now,
                             keys[slot],
+                            flip,
                             L,
                             F,
                             clocks,
@@ -1088,7 +718,7 @@ def interpret(
             op = P[pc, OP]
 
             if op == DELAY:
-                u = uniform(keys[slot], slot_hash[pc, 0], next_occurrence(counts, slot, P[pc, OCCURRENCE]))
+                u = uniform(keys[slot], slot_hash[pc, 0], next_occurrence(counts, slot, P[pc, OCCURRENCE]), flip)
                 days = law_quantile(law_code, law_parameter, knot_probability, knot_value, P[pc, LAW], u)
                 if P[pc, EFFECTS] > 0:
                     days *= math.exp(
@@ -1099,7 +729,7 @@ def interpret(
                 break
 
             elif op == CHANCE:
-                u = uniform(keys[slot], slot_hash[pc, 0], next_occurrence(counts, slot, P[pc, OCCURRENCE]))
+                u = uniform(keys[slot], slot_hash[pc, 0], next_occurrence(counts, slot, P[pc, OCCURRENCE]), flip)
                 p = step_value[pc, 0]
                 if P[pc, EFFECTS] > 0:
                     p = 1.0 / (
@@ -1116,27 +746,53 @@ def interpret(
                 pc = pc + 1 if u < p else P[pc, B]
 
             elif op == SEIZE:
+                if L[slot, CHANGE] >= 0:
+                    # It has its servers; one of them must be changed over first.
+                    seen = counts[slot, P[pc, OCCURRENCE]] - 1 if P[pc, OCCURRENCE] >= 0 else 0
+                    days = quantile_of(
+                        law_code, law_parameter, knot_probability, knot_value, setup_law[L[slot, CHANGE]],
+                        uniform(keys[slot], slot_hash[pc, 0], seen, flip),
+                    )  # fmt: skip
+                    L[slot, CHANGE] = -1
+                    statistics[L[slot, CHANGING], SETUP] -= now
+                    statistics[L[slot, CHANGING], SETUP + 1] -= clipped
+                    F[slot, STEP_TIME] = now + days
+                    L[slot, MODE] = DELAYED
+                    break
+                if P[pc, OCCURRENCE] >= 0:
+                    counts[slot, P[pc, OCCURRENCE]] += 1
                 held = L[slot, HELD]
-                bad = False
+                bad = OK
                 for i in range(P[pc, B]):
                     g = seize_group[P[pc, A] + i]
                     chosen = choose(group_rule, candidate, route, g, attribute, base, free, waiting, capacity)
                     if chosen < 0:
-                        bad = True
+                        bad = BAD_ROUTE
                         reg[CULPRIT_GROUP] = g
                         break
                     if i == 0 and P[pc, C] >= 0:
                         attribute[base + P[pc, C]] = chosen
-                    L[slot, SERVER + held + i] = candidate[group_rule[g, 2] + chosen]
-                    L[slot, SOURCE + held + i] = g
-                if bad:
-                    outcome = BAD_ROUTE
+                    r = candidate[group_rule[g, 2] + chosen]
+                    L[slot, SERVER + held + i] = r
+                    L[slot, SOURCE + held + i] = g | pc << SEIZE_SHIFT
+                    if server_rule[r, PRODUCTS] > 0:
+                        column = server_rule[r, PRODUCT_OF_PATIENT] if arriving else server_rule[r, PRODUCT_OF_LOT]
+                        value = attribute[base + column]
+                        if not (0.0 <= value < server_rule[r, PRODUCTS]):
+                            bad = BAD_PRODUCT
+                            reg[CULPRIT_GROUP] = r
+                            break
+                        L[slot, PRODUCT] = np.int64(value)
+                if bad != OK:
+                    outcome = bad
                     break
                 L[slot, WANTED] = P[pc, B]
                 other = blocking_server(slot, L, free)
                 if other < 0:
-                    take_servers(slot, now, clipped, inside, L, free, statistics)
-                    pc += 1
+                    take_servers(slot, now, clipped, inside, L, F, free, capacity, server_rule, setup_law, setup_mean,
+                                 units, unit_time, statistics)  # fmt: skip
+                    if L[slot, CHANGE] < 0:
+                        pc += 1
                 else:
                     L[slot, CLASS_NOW] = class_now(program, pc, slot, L, classes, attribute, base)
                     tickets += 1.0
@@ -1147,16 +803,34 @@ def interpret(
             elif op == FREE:
                 count = 0
                 if P[pc, B] == 0:
-                    count = give_back(slot, -1, now, clipped, L, free, drained, statistics, returned)
+                    count = give_back(
+                        slot,
+                        -1,
+                        now,
+                        clipped,
+                        L,
+                        free,
+                        down,
+                        drained,
+                        server_rule,
+                        units,
+                        unit_time,
+                        statistics,
+                        returned,
+                    )
                 else:
                     for i in range(P[pc, A], P[pc, A] + P[pc, B]):
                         count += give_back(
-                            slot, seize_group[i], now, clipped, L, free, drained, statistics, returned[count:]
-                        )
+                            slot, seize_group[i], now, clipped, L, free, down, drained, server_rule, units, unit_time,
+                            statistics, returned[count:],
+                        )  # fmt: skip
+                if F[slot, BREAK_TIME] < INF:
+                    next_breakdown(slot, L, F, server_rule, unit_time)
+                    first_clock(clock_rule, slot, F, clocks)
                 for i in range(count):
                     serve(
-                        returned[i], now, clipped, inside, classes, L, F, first, last, free, waiting,
-                        statistics, reg,
+                        returned[i], now, clipped, inside, classes, L, F, first, last, free, waiting, capacity,
+                        server_rule, setup_law, setup_mean, units, unit_time, statistics, reg,
                     )  # fmt: skip
                 pc += 1
 
@@ -1190,7 +864,7 @@ def interpret(
                     pc = P[pc, B]
 
             elif op == SWITCH:
-                u = uniform(keys[slot], slot_hash[pc, 0], next_occurrence(counts, slot, P[pc, OCCURRENCE]))
+                u = uniform(keys[slot], slot_hash[pc, 0], next_occurrence(counts, slot, P[pc, OCCURRENCE]), flip)
                 at = P[pc, A]
                 while u >= branch_cumulative[at]:
                     at += 1
@@ -1201,8 +875,28 @@ def interpret(
                 if P[pc, B] == FROM_ATTRIBUTE:
                     amount = attribute[base + P[pc, C]]
                 elif P[pc, B] == FROM_LAW:
-                    u = uniform(keys[slot], slot_hash[pc, 0], next_occurrence(counts, slot, P[pc, OCCURRENCE]))
-                    amount = law_quantile(law_code, law_parameter, knot_probability, knot_value, P[pc, LAW], u)
+                    u = uniform(keys[slot], slot_hash[pc, 0], next_occurrence(counts, slot, P[pc, OCCURRENCE]), flip)
+                    amount = quantile_of(law_code, law_parameter, knot_probability, knot_value, P[pc, LAW], u)
+                elif P[pc, B] == FROM_COUNTER:
+                    at = P[pc, LAW]
+                    if P[pc, C] >= 0:
+                        value = attribute[base + P[pc, C]]
+                        if not (0.0 <= value < P[pc, SECOND_LAW]):
+                            outcome = BAD_COUNTER
+                            break
+                        at += np.int64(value)
+                    tally[at] += amount
+                    amount = tally[at]
+                elif P[pc, B] == FROM_TIME:
+                    amount = now
+                if P[pc, EXTRA] > IDENTITY:
+                    amount = applied(P[pc, EXTRA], amount)
+                    if math.isnan(amount):
+                        outcome = BAD_FUNCTION
+                        break
+                if P[pc, A] < 0:
+                    pc += 1
+                    continue
                 amount *= step_value[pc, 1]
                 if P[pc, EFFECTS] > 0:
                     amount *= math.exp(
@@ -1278,6 +972,7 @@ def interpret(
                     slot,
                     now,
                     keys[slot],
+                    flip,
                     L,
                     F,
                     clocks,
@@ -1306,7 +1001,22 @@ def interpret(
                 pc += 1
 
             elif op == TAKE:
-                s = P[pc, A]
+                if reg[DOSED] + live + batches + 8 > dose_room:
+                    go_on_first(slot, pc, L, reg)
+                    outcome = GROW
+                    break
+                d = P[pc, A]
+                s = d
+                if d >= stocks:
+                    chosen = choose_stock(depot_rule, candidate, route, d, P[pc, B], arriving, attribute, base, resources,
+                                          classes, first, on_hand)  # fmt: skip
+                    if chosen < 0:
+                        reg[CULPRIT_GROUP] = d
+                        outcome = BAD_DEPOT
+                        break
+                    s = candidate[depot_rule[d, 0] + chosen]
+                    if P[pc, EXTRA] >= 0:
+                        attribute[base + P[pc, EXTRA]] = chosen
                 L[slot, CLASS_NOW] = class_now(program, pc, slot, L, classes, attribute, base)
                 tickets += 1.0
                 F[slot, TICKET] = tickets
@@ -1317,8 +1027,8 @@ def interpret(
                 lowest = (resources + s) * classes
                 if first_waiting(lowest, classes, first) == slot and on_hand[s] >= P[pc, B]:
                     hand_out(program, copy_from, copy_to, s, slot, now, clipped, inside, arrivals, width, dynamic_width, L, first, last,
-                             attribute, short, on_hand, head, following, batch_left, batch_row,
-                             stock_statistics)  # fmt: skip
+                             attribute, short, on_hand, head, following, batch_left, batch_row, dose_record, dose_time,
+                             stock_statistics, reg)  # fmt: skip
                     L[slot, MODE] = RUNNING
                     pc += 1
                 else:
@@ -1329,11 +1039,20 @@ def interpret(
                     break
 
             elif op == PUT:
-                if batches == batch_room:
+                if batches == batch_room or reg[DOSED] + live + batches + 8 > dose_room:
                     go_on_first(slot, pc, L, reg)
                     outcome = GROW
                     break
-                s = P[pc, A]
+                d = P[pc, A]
+                s = d
+                if d >= stocks:
+                    chosen = choose_stock(depot_rule, candidate, route, d, 1 << 60, arriving, attribute, base, resources,
+                                          classes, first, on_hand)  # fmt: skip
+                    if chosen < 0:
+                        reg[CULPRIT_GROUP] = d
+                        outcome = BAD_DEPOT
+                        break
+                    s = candidate[depot_rule[d, 0] + chosen]
                 seen = next_occurrence(counts, slot, P[pc, OCCURRENCE])
                 amount = step_value[pc, 0]
                 if P[pc, B] == FROM_ATTRIBUTE:
@@ -1345,7 +1064,7 @@ def interpret(
                         knot_probability,
                         knot_value,
                         P[pc, LAW],
-                        uniform(keys[slot], slot_hash[pc, 0], seen),
+                        uniform(keys[slot], slot_hash[pc, 0], seen, flip),
                     )
                 life = step_value[pc, 1]
                 if P[pc, D] == FROM_ATTRIBUTE:
@@ -1357,7 +1076,7 @@ def interpret(
                         knot_probability,
                         knot_value,
                         P[pc, SECOND_LAW],
-                        uniform(keys[slot], slot_hash[pc, 1], seen),
+                        uniform(keys[slot], slot_hash[pc, 1], seen, flip),
                     )
                 doses = np.int64(math.floor(amount + 0.5))
                 if F[slot, ORDERED] > 0.0:
@@ -1371,6 +1090,8 @@ def interpret(
                     batch_left[batch] = doses
                     batch_expiry[batch] = now + life
                     batch_stock[batch] = s
+                    batch_record[batch, BATCH_DOSES] = doses
+                    batch_time[batch, 0] = now
                     add_batch(s, batch, head, following, batch_expiry)
                     change_on_hand(s, doses, now, clipped, on_hand, stock_statistics)
                     stock_statistics[s, RECEIVED] += doses
@@ -1378,8 +1099,17 @@ def interpret(
                     if now + life < INF:
                         heap = push(times, orders, heap, now + life, EXPIRY << CLASS_SHIFT | batch << ROW_SHIFT)
                     serve_stock(program, copy_from, copy_to, resources, s, now, clipped, inside, arrivals, width, dynamic_width, classes, L, first, last,
-                                attribute, short, on_hand, head, following, batch_left, batch_row, stock_statistics,
+                                attribute, short, on_hand, head, following, batch_left, batch_row, dose_record, dose_time, stock_statistics,
                                 reg)  # fmt: skip
+                review[s] = True
+                pc += 1
+
+            elif op == WITHDRAW:
+                s = P[pc, A]
+                doses = withdraw(s, row, now, clipped, inside, on_hand, head, following, batch_left, batch_row,
+                                 batch_record, batch_time, stock_statistics)  # fmt: skip
+                if P[pc, E] >= 0:
+                    attribute[base + P[pc, E]] = doses
                 review[s] = True
                 pc += 1
 
@@ -1427,9 +1157,12 @@ def interpret(
             continue
 
         # The entity leaves.
-        count = give_back(slot, -1, now, clipped, L, free, drained, statistics, returned)
+        count = give_back(
+            slot, -1, now, clipped, L, free, down, drained, server_rule, units, unit_time, statistics, returned
+        )
         for i in range(count):
-            serve(returned[i], now, clipped, inside, classes, L, F, first, last, free, waiting, statistics, reg)
+            serve(returned[i], now, clipped, inside, classes, L, F, first, last, free, waiting, capacity, server_rule,
+                  setup_law, setup_mean, units, unit_time, statistics, reg)  # fmt: skip
         end_time[row] = now
         status[row] = -1 - pc
         slot_of[row] = -1

@@ -222,10 +222,11 @@ def _held(compiled: CompiledModel) -> list[frozenset[int]]:
     rows = compiled.tables.program.tolist()
     targets = compiled.tables.branch_target.tolist()
     held: dict[int, frozenset[int]] = {}
+    broken = [row[t.EXTRA] for row in rows if row[t.OP] == t.SEIZE and row[t.EXTRA] >= 0]
     pending = [(pc, frozenset[int]()) for pc in compiled.entries.values()]
     pending += [
         (pc, frozenset()) for action, pc in compiled.tables.clock_rule[:, 1:3].tolist() if action == t.FIRE_GOTO
-    ]
+    ] + [(pc, frozenset()) for pc in broken]
     while pending:
         pc, before = pending.pop()
         if pc in held:
@@ -237,7 +238,7 @@ def _held(compiled: CompiledModel) -> list[frozenset[int]]:
             before = before | named
         elif row[t.OP] == t.FREE:
             before = before - named if named else frozenset()
-        pending += [(q, before) for q in successors(row, pc, targets)]
+        pending += [(q, before) for q in successors(row, pc, targets) if row[t.OP] != t.SEIZE or q == pc + 1]
     return [held.get(pc, frozenset()) for pc in range(len(rows))]
 
 
@@ -250,12 +251,16 @@ def _lots(compiled: CompiledModel, visits: Float) -> Float:
         stock = model.stocks[name]
         if stock.lot_program is None or stock.reorder_point is None:
             continue
-        doses = sum(visits[pc] * row[t.B] for pc, row in enumerate(rows) if row[t.OP] == t.TAKE and row[t.A] == number)
+        doses = sum(
+            visits[pc] * row[t.B] * _depot_share(compiled, row[t.A], number)
+            for pc, row in enumerate(rows)
+            if row[t.OP] == t.TAKE
+        )
         per_lot = visits_per_entity(compiled, compiled.entries[stock.lot_program])
         put = sum(
-            per_lot[pc] * _mean_doses(compiled, pc)
+            per_lot[pc] * _mean_doses(compiled, pc) * _depot_share(compiled, row[t.A], number)
             for pc, row in enumerate(rows)
-            if row[t.OP] == t.PUT and row[t.A] == number
+            if row[t.OP] == t.PUT
         )
         if doses > 0 and put > 0:
             total += per_lot * doses / put
@@ -263,6 +268,16 @@ def _lots(compiled: CompiledModel, visits: Float) -> Float:
         if row[t.OP] == t.SPAWN and visits[pc] > 0:
             total += visits[pc] * visits_per_entity(compiled, row[t.A])
     return total
+
+
+def _depot_share(compiled: CompiledModel, depot: int, stock: int) -> float:
+    """Return the share of a TAKE or PUT that goes to a stock: depots count as even, by row of their matrix."""
+    depots = compiled.model.depot_groups.get(compiled.depots[depot])
+    if depots is None:
+        return float(depot == stock)
+    numbers = range(len(depots.stocks)) if depots.matrix is None else [row[0] for row in depots.matrix]
+    chosen = [depots.stocks[i] == compiled.stocks[stock] for i in numbers]
+    return sum(chosen) / len(chosen)
 
 
 def _mean_doses(compiled: CompiledModel, pc: int) -> float:
@@ -273,7 +288,11 @@ def _mean_doses(compiled: CompiledModel, pc: int) -> float:
                 if isinstance(step.doses, Distribution):
                     return step.doses.mean
                 if isinstance(step.doses, str):
-                    return compiled.model.stocks[step.stock].doses_per_lot
+                    model = compiled.model
+                    stocks = (
+                        model.depot_groups[step.stock].stocks if step.stock in model.depot_groups else (step.stock,)
+                    )
+                    return model.stocks[stocks[0]].doses_per_lot
                 return float(step.doses)
     return 0.0
 

@@ -65,6 +65,36 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Setup:
+    """Servers that remember the product they last made, and what it takes to change; see `FlowModel.setup`."""
+
+    attribute: str
+    products: int
+    changeover: tuple[tuple[Distribution | float, ...], ...]
+    campaign: int
+    first: tuple[Distribution | float, ...]
+    initial: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """Running time of a server to its breakdown, and the repair; see `FlowModel.breakdown`."""
+
+    running_days: Distribution | float
+    repair_days: Distribution | float
+
+
+@dataclass(frozen=True, slots=True)
+class Depots:
+    """A choice among stocks, made when an entity asks; see `FlowModel.depots`."""
+
+    name: str
+    stocks: tuple[str, ...]
+    attribute: str
+    matrix: tuple[tuple[int, ...], ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stock:
     """Doses on hand in batches, first expiry first out, refilled by lots under continuous review."""
 
@@ -104,7 +134,11 @@ class FlowModel:
     states: tuple[str, ...] = ("alive",)
     resources: dict[str, Resource] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
+    setups: dict[str, Setup] = field(default_factory=dict)
+    breakdowns: dict[str, Breakdown] = field(default_factory=dict)
     stocks: dict[str, Stock] = field(default_factory=dict)
+    depot_groups: dict[str, Depots] = field(default_factory=dict)
+    counters: dict[str, tuple[int, float]] = field(default_factory=dict)
     clocks: dict[str, Clock] = field(default_factory=dict)
     gates: dict[str, Calendar] = field(default_factory=dict)
     programs: dict[str, tuple[Step, ...]] = field(default_factory=dict)
@@ -145,6 +179,122 @@ class FlowModel:
         rows = None if matrix is None else tuple(tuple(int(i) for i in row) for row in matrix)
         self.groups[name] = Group(name, tuple(candidates), rule, attribute, rows, overflow)
 
+    def setup(
+        self,
+        resource: str,
+        *,
+        attribute: str,
+        products: int,
+        changeover: Sequence[Sequence[Distribution | float]],
+        campaign: int = 1,
+        first: Sequence[Distribution | float] | None = None,
+        initial: int | Sequence[int] | None = None,
+    ) -> None:
+        """Let the servers of a resource remember the product they last made.
+
+        Who seizes the resource gets, of the free servers, one that last made its product, else the one with the
+        smallest mean changeover (the first of equals), and holds it through the changeover before the step goes on.
+
+        Parameters
+        ----------
+        resource : str
+            A resource, declared before.
+        attribute : str
+            Product number from 0 of who seizes: an attribute of patients, of lots, or of both.
+        products : int
+            Number of products.
+        changeover : matrix of laws or numbers, shape (products, products)
+            Days from the product of the row to that of the column. The diagonal is a clean-down between runs of one
+            product.
+        campaign : int
+            Longest run of one product that may go past the queue: a server that falls free takes, in the best
+            priority class that waits, the next of the product it last made, until this many in a row were made; then
+            the first in line. 1 serves in order.
+        first : sequence of laws or numbers, shape (products,), optional
+            Days for the first product of a server that has made none; zero by default.
+        initial : int or sequence of int, optional
+            Product of all servers, or of each, at the start (-1: none); none by default.
+        """
+        where = f"setup.{resource}"
+        if resource in self.setups:
+            raise InputError("this resource has a set-up", field=where, found=resource)
+        if products != int(products) or products < 1:
+            raise InputError("the number of products must be a whole number from 1", field=where, found=products)
+        if campaign != int(campaign) or campaign < 1:
+            raise InputError("a campaign must be a whole number of runs from 1", field=where, found=campaign)
+        rows = tuple(tuple(row) for row in changeover)
+        if len(rows) != products or any(len(row) != products for row in rows):
+            raise InputError(
+                "the changeover matrix needs a row and a column for each product",
+                field=where,
+                found=[len(row) for row in rows],
+                allowed=f"{products} rows of {products}",
+            )
+        start = tuple(first) if first is not None else (0.0,) * int(products)
+        if len(start) != products:
+            raise InputError("`first` needs one entry for each product", field=where, found=len(start))
+        made = (-1,) if initial is None else (initial,) if isinstance(initial, int) else tuple(initial)
+        if not made or not all(p == int(p) and -1 <= p < products for p in made):
+            raise InputError(
+                "the initial product of a server is -1 (none) or the number of a product", field=where, found=made
+            )
+        self.setups[resource] = Setup(attribute, int(products), rows, int(campaign), start, made)
+
+    def breakdown(
+        self, resource: str, *, running_days: Distribution | float, repair_days: Distribution | float
+    ) -> None:
+        """Let each server of a resource break down after a time of running, and be repaired.
+
+        A server runs while it is held. Its time to the next breakdown goes on from run to run and is drawn anew after
+        each repair (as good as new). A breakdown ends the run: see `Seize.breakdown`. With an exponential law this is
+        the same as an independent hazard on every run. Draws are keyed by resource and server, not by patient or lot.
+
+        Parameters
+        ----------
+        resource : str
+            A resource, declared before.
+        running_days : law or float
+            Days of running to a breakdown.
+        repair_days : law or float
+            Days out of service; other servers go on.
+        """
+        if resource in self.breakdowns:
+            raise InputError("this resource has breakdowns", field=f"breakdown.{resource}", found=resource)
+        self.breakdowns[resource] = Breakdown(running_days, repair_days)
+
+    def depots(
+        self, name: str, stocks: Sequence[str], *, attribute: str, matrix: Sequence[Sequence[int]] | None = None
+    ) -> None:
+        """Declare a choice among stocks, by name for `Take` and `Put`.
+
+        Without a matrix the attribute is the number of the stock. With one, its row lists stocks in order of
+        preference: a `Take` goes to the first that has enough doses and nobody waiting, and if there is none waits at
+        the first of the row; a `Put` goes to the first of the row.
+
+        Parameters
+        ----------
+        name : str
+            Another name than those of the stocks.
+        stocks : sequence of str
+            Names of stocks.
+        attribute : str
+            Number of the stock, or of the row of the matrix, from 0: an attribute of patients, lots, or both.
+        matrix : sequence of rows of equal length, optional
+            Numbers within `stocks`.
+        """
+        if name in self.depot_groups or name in self.stocks:
+            raise InputError("a stock or depots with this name exist", field="depots", found=name)
+        rows = None if matrix is None else tuple(tuple(int(i) for i in row) for row in matrix)
+        self.depot_groups[name] = Depots(name, tuple(stocks), attribute, rows)
+
+    def counter(self, name: str, *, values: int = 1, start: float = 0.0) -> None:
+        """Declare a counter for `Count`, or `values` of them, one per value of an attribute."""
+        if name in self.counters:
+            raise InputError("a counter with this name exists", field="counter", found=name)
+        if values != int(values) or values < 1:
+            raise InputError("a counter needs a whole number of values from 1", field=f"counter.{name}", found=values)
+        self.counters[name] = (int(values), float(start))
+
     def stock(
         self,
         name: str,
@@ -174,8 +324,8 @@ class FlowModel:
         review_until : float
             From this day on lots start only for patients who wait.
         """
-        if name in self.stocks:
-            raise InputError("a stock with this name exists", field="stock", found=name)
+        if name in self.stocks or name in self.depot_groups:
+            raise InputError("a stock or depots with this name exist", field="stock", found=name)
         self.stocks[name] = Stock(
             name,
             tuple((int(doses), float(life)) for doses, life in initial),

@@ -27,18 +27,21 @@ from cartsight.core.normal import (
     TAIL_DENOMINATOR,
     TAIL_NUMERATOR,
 )
-from cartsight.core.streams import GOLDEN, MASK, MIX_1, MIX_2, UNIFORM_SCALE
+from cartsight.core.streams import GOLDEN, MASK, MIX_1, MIX_2, UNIFORM_SCALE, stable_hash
 from cartsight.simulation import tables as t
 from cartsight.simulation.state import (
+    BATCHES,
     CAPACITY_CHANGE,
     CHILD,
     CLOCK,
     CULPRIT,
     CULPRIT_GROUP,
+    DOSED,
     EVENTS,
     EXPIRY,
     LOGGED,
     PATIENT,
+    REPAIRED,
     ROWS,
     STEP_END,
     RunState,
@@ -63,9 +66,9 @@ def absorb(state: int, word: int) -> int:
     return x ^ (x >> 31)
 
 
-def uniform(key: int, slot: int, occurrence: int) -> float:
+def uniform(key: int, slot: int, occurrence: int, flip: int = 0) -> float:
     """Return the uniform of a key, slot and occurrence."""
-    return ((absorb(absorb(key, slot), occurrence) >> 12) + 0.5) * UNIFORM_SCALE
+    return (((absorb(absorb(key, slot), occurrence) ^ flip) >> 12) + 0.5) * UNIFORM_SCALE
 
 
 def _ratio(x: float, numerator: tuple[float, ...], denominator: tuple[float, ...]) -> float:
@@ -89,6 +92,20 @@ def normal_quantile(p: float) -> float:
 
 
 @dataclass
+class Unit:
+    """One server that remembers its product, or breaks down."""
+
+    resource: int
+    number: int
+    product: int
+    run: int = 0
+    state: str = "idle"
+    taken: float = 0.0
+    left: float = 0.0
+    breaks: int = 0
+
+
+@dataclass
 class Entity:
     """One entity in the system."""
 
@@ -105,7 +122,12 @@ class Entity:
     version: int = 0
     step_time: float = math.inf
     ticket: int = 0
-    held: list[tuple[int, int, float]] = field(default_factory=list)  # resource, group, since
+    # resource, group, since, unit, row of the seize
+    held: list[tuple[int, int, float, Unit | None, int]] = field(default_factory=list)
+    product: int = -1
+    change: int = -1  # entry of the changeover matrix to be drawn
+    changing: int = -1  # resource being changed over
+    change_since: float = 0.0
     wanted: list[tuple[int, int]] = field(default_factory=list)
     waits_for: int = -1
     waits_since: float = 0.0
@@ -122,8 +144,13 @@ class Entity:
 
     @property
     def clock_time(self) -> float:
-        """When the first clock fires."""
-        return min(self.due.values(), default=math.inf)
+        """When the first clock fires, or the first server held breaks down."""
+        return min(self.break_time, min(self.due.values(), default=math.inf))
+
+    @property
+    def break_time(self) -> float:
+        """When the first server held breaks down."""
+        return min((held[3].taken + held[3].left for held in self.held if held[3] is not None), default=math.inf)
 
 
 @dataclass
@@ -134,6 +161,12 @@ class Batch:
     left: int
     expiry: float
     number: int
+    stock: int
+    day: float
+    doses: int
+    expired: int = 0
+    withdrawn: int = 0
+    removed: float = math.nan
 
 
 class Interpreter:
@@ -149,6 +182,7 @@ class Interpreter:
         self.arrivals = inputs.time.size
         self.width = self.size[t.SIZE_ATTRIBUTES]
         self.kind_state = inputs.kind_state.tolist()
+        self.flip = int(inputs.flip[0])
         self.now = 0.0
         self.work = 0
         self.events: list[tuple[float, int, int, int]] = []
@@ -166,6 +200,16 @@ class Interpreter:
         self.change = [0] * resources
         self.shift = [0.0] * resources
         self.use = np.zeros((resources, t.RESOURCE_STATISTICS))
+        self.down = [0] * resources
+        self.units: list[list[Unit]] = []
+        for r, rule in enumerate(self.T.server_rule):
+            first = rule[t.UNIT_FIRST]
+            units = [Unit(r, i, self.T.initial_product[first + i]) for i in range(rule[t.UNITS])]
+            self.units.append(units)
+            for unit in units:
+                self.renew(unit)
+        self.counter = list(self.T.counter_start)
+        self.doses: list[tuple[int, int, int, int, float]] = []  # taker, lot, doses, stock, day
         self.capacity_since = [0.0] * resources
         self.busy_since = [0.0] * resources
         self.idle_changes = 0
@@ -199,7 +243,7 @@ class Interpreter:
         sums[column + 1] += value * self.inside()
 
     def settle_resource(self, r: int) -> None:
-        over = max(0, -self.free[r])
+        over = max(0, -(self.free[r] + self.down[r]))
         self.integrate(self.use[r], t.DRAIN, over, self.busy_since[r])
         self.busy_since[r] = self.now
 
@@ -250,7 +294,7 @@ class Interpreter:
 
     def draw(self, entity: Entity, row: list[int], which: int = 0) -> float:
         seen = self.occurrence(entity, row[t.OCCURRENCE])
-        return uniform(entity.key, self.slot_hash[entity.pc][which], seen)
+        return uniform(entity.key, self.slot_hash[entity.pc][which], seen, self.flip)
 
     # Clocks ------------------------------------------------------------------------------------------------------
 
@@ -298,7 +342,7 @@ class Interpreter:
 
     def clock_factor(self, entity: Entity, k: int) -> float:
         first, count = self.T.clock_rule[k][8:10]
-        return math.exp(self.effects(entity, first, count)) if count else 1.0
+        return _exp(self.effects(entity, first, count)) if count else 1.0
 
     def rescale_hazards(self, entity: Entity) -> None:
         for k in sorted(entity.budget):
@@ -308,7 +352,7 @@ class Interpreter:
 
     def arm(self, entity: Entity, k: int) -> None:
         clock = self.T.clock_rule[k]
-        u = uniform(entity.key, self.T.clock_slot[k], self.occurrence(entity, clock[10]))
+        u = uniform(entity.key, self.T.clock_slot[k], self.occurrence(entity, clock[10]), self.flip)
         entity.factor[k] = self.clock_factor(entity, k)
         if clock[0] == t.DEADLINE:
             entity.budget[k] = 0.0
@@ -337,7 +381,8 @@ class Interpreter:
         for r, group in entity.wanted:
             self.settle_resource(r)
             self.free[r] -= 1
-            entity.held.append((r, group, self.now))
+            unit = self.take_unit(entity, r) if self.units[r] else None
+            entity.held.append((r, group, self.now, unit, entity.pc))
             self.count(self.use[r], t.SEIZES)
         entity.wanted = []
 
@@ -353,12 +398,16 @@ class Interpreter:
 
     def serve(self, r: int) -> None:
         while self.free[r] > 0 and self.queues[r]:
-            entity = self.queues[r][0]
+            entity = self.next_in_queue(r)
             self.stop_waiting(entity)
             other = self.blocking(entity)
             if other < 0:
                 self.take_servers(entity)
-                self.go_on(entity)
+                if entity.change < 0:
+                    self.go_on(entity)
+                else:
+                    entity.mode = RUNNING
+                    self.ready.append(entity)
             else:
                 self.wait_for(entity, other)
 
@@ -371,14 +420,107 @@ class Interpreter:
         returned = []
         order = entity.held if groups is None else [h for g in groups for h in entity.held if h[1] == g]
         for held in list(order):
-            r, _, since = held
+            r, _, since, unit, _ = held
             self.settle_resource(r)
             entity.held.remove(held)
+            if unit is not None:
+                unit.state = "idle"
+                unit.left = max(0.0, unit.left - (self.now - unit.taken))
             self.free[r] += 1
             self.integrate(self.use[r], t.BUSY, 1.0, since)
             returned.append(r)
         for r in returned:
             self.serve(r)
+
+    # Servers that differ -----------------------------------------------------------------------------------------
+
+    def unit_draw(self, unit: Unit, law: int, name: str, occurrence: int) -> float:
+        key = absorb(self.kind_state[2 + len(self.T.stock_rule) + unit.resource], unit.number)
+        return self.quantile(law, uniform(key, stable_hash(name), occurrence, self.flip))
+
+    def renew(self, unit: Unit) -> None:
+        """Draw the running time to the next breakdown."""
+        law = self.T.server_rule[unit.resource][t.BREAKDOWN]
+        unit.left = math.inf if law < 0 else self.unit_draw(unit, law, "running time to breakdown", unit.breaks)
+
+    def ready_units(self, r: int) -> list[Unit]:
+        return [unit for unit in self.units[r][: self.capacity[r]] if unit.state == "idle"]
+
+    def entry(self, r: int, made: int, product: int) -> int:
+        rule = self.T.server_rule[r]
+        return int(rule[t.CHANGEOVER] + (made + 1) * rule[t.PRODUCTS] + product)
+
+    def take_unit(self, entity: Entity, r: int) -> Unit:
+        has_setup = self.T.server_rule[r][t.PRODUCTS] > 0
+        wanted = entity.product
+
+        def cost(unit: Unit) -> float:
+            if not has_setup:
+                return 0.0
+            return -1.0 if unit.product == wanted else self.T.setup_mean[self.entry(r, unit.product, wanted)]
+
+        unit = min(self.ready_units(r), key=cost)
+        unit.state, unit.taken = "busy", self.now
+        if has_setup:
+            entry = self.entry(r, unit.product, wanted)
+            if self.T.setup_law[entry] >= 0:
+                entity.change, entity.changing = entry, r
+            if unit.product == wanted:
+                unit.run += 1
+            else:
+                if unit.product >= 0:
+                    self.count(self.use[r], t.CHANGEOVERS)
+                unit.product, unit.run = wanted, 1
+        return unit
+
+    def next_in_queue(self, r: int) -> Entity:
+        """Return the first in line, or who goes on with the campaign of a free server."""
+        queue = self.queues[r]
+        campaign = self.T.server_rule[r][t.CAMPAIGN]
+        if campaign > 1:
+            for unit in self.ready_units(r):
+                if unit.product >= 0 and unit.run < campaign:
+                    for entity in queue:
+                        if entity.class_now == queue[0].class_now and entity.product == unit.product:
+                            return entity
+        return queue[0]
+
+    def end_changeover(self, entity: Entity) -> None:
+        if entity.changing >= 0:
+            self.integrate(self.use[entity.changing], t.SETUP, 1.0, entity.change_since)
+            entity.changing = -1
+
+    def fail_unit(self, entity: Entity) -> int:
+        """Put the server that breaks down out of service, and return the row to go on at."""
+        due = entity.break_time
+        held = next(h for h in entity.held if h[3] is not None and h[3].taken + h[3].left == due)
+        r, _, since, unit, seize = held
+        assert unit is not None
+        entity.held.remove(held)
+        self.settle_resource(r)
+        self.down[r] += 1
+        unit.state, unit.taken = "down", self.now
+        self.integrate(self.use[r], t.BUSY, 1.0, since)
+        self.count(self.use[r], t.BREAKDOWNS)
+        days = self.unit_draw(unit, self.T.server_rule[r][t.REPAIR_LAW], "repair", unit.breaks)
+        unit.breaks += 1
+        first = self.T.server_rule[r][t.UNIT_FIRST]
+        heapq.heappush(self.events, (self.now + days, REPAIRED, first + unit.number, 0))
+        return int(self.T.program[seize][t.EXTRA])
+
+    def repaired(self, number: int) -> None:
+        unit = next(
+            unit for r, units in enumerate(self.units) for unit in units
+            if self.T.server_rule[r][t.UNIT_FIRST] + unit.number == number
+        )  # fmt: skip
+        r = unit.resource
+        self.settle_resource(r)
+        self.integrate(self.use[r], t.DOWN, 1.0, unit.taken)
+        unit.state = "idle"
+        self.renew(unit)
+        self.down[r] -= 1
+        self.free[r] += 1
+        self.serve(r)
 
     def choose(self, entity: Entity, g: int) -> int:
         rule, column, start, count, route, rows, overflow = self.T.group_rule[g]
@@ -466,7 +608,7 @@ class Interpreter:
 
     def store(self, s: int, lot: Entity, doses: int, expiry: float) -> None:
         self.settle_stock(s)
-        batch = Batch(lot, doses, expiry, len(self.batch_of))
+        batch = Batch(lot, doses, expiry, len(self.batch_of), s, self.now, doses)
         self.batch_of.append((s, batch))
         self.batches[s].append(batch)
         self.batches[s].sort(key=lambda b: (b.expiry, b.number))
@@ -478,7 +620,7 @@ class Interpreter:
         if batch.left > 0:
             self.settle_stock(s)
             self.count(self.stock_use[s], t.EXPIRED, batch.left)
-            batch.left = 0
+            batch.expired, batch.removed, batch.left = batch.left, self.now, 0
             self.batches[s].remove(batch)
             self.review[s] = True
 
@@ -493,6 +635,8 @@ class Interpreter:
             part = min(need, batch.left)
             batch.left -= part
             need -= part
+            assert isinstance(batch.lot, Entity)
+            self.doses.append((taker.row, batch.lot.row, part, s, self.now))
             if batch.left == 0:
                 self.batches[s].pop(0)
         assert isinstance(source, Entity)
@@ -603,7 +747,7 @@ class Interpreter:
     def do_delay(self, entity: Entity, row: list[int]) -> bool:
         days = self.quantile(row[t.LAW], self.draw(entity, row))
         if row[t.EFFECTS]:
-            days *= math.exp(self.effects(entity, row[t.EFFECT], row[t.EFFECTS]))
+            days *= _exp(self.effects(entity, row[t.EFFECT], row[t.EFFECTS]))
         entity.step_time, entity.mode = self.now + days, DELAYED
         return False
 
@@ -625,17 +769,34 @@ class Interpreter:
         return True
 
     def do_seize(self, entity: Entity, row: list[int]) -> bool:
+        if entity.change >= 0:
+            counter = row[t.OCCURRENCE]
+            seen = entity.counts[counter] - 1 if counter >= 0 else 0
+            u = uniform(entity.key, self.slot_hash[entity.pc][0], seen, self.flip)
+            days = self.quantile(self.T.setup_law[entity.change], u)
+            entity.change, entity.change_since = -1, self.now
+            entity.step_time, entity.mode = self.now + days, DELAYED
+            return False
+        self.occurrence(entity, row[t.OCCURRENCE])
         groups = self.T.seize_group[row[t.A] : row[t.A] + row[t.B]]
         entity.wanted = []
         for i, g in enumerate(groups):
             chosen = self.choose(entity, g)
             if i == 0 and row[t.C] >= 0:
                 entity.attributes[row[t.C]] = float(chosen)
-            entity.wanted.append((self.T.candidate[self.T.group_rule[g][2] + chosen], g))
+            r = self.T.candidate[self.T.group_rule[g][2] + chosen]
+            entity.wanted.append((r, g))
+            rule = self.T.server_rule[r]
+            if rule[t.PRODUCTS]:
+                arriving = entity.row < self.arrivals
+                value = entity.attributes[rule[t.PRODUCT_OF_PATIENT if arriving else t.PRODUCT_OF_LOT]]
+                if not 0.0 <= value < rule[t.PRODUCTS]:
+                    raise Stopped(t.BAD_PRODUCT, entity.pc, r)
+                entity.product = int(value)
         other = self.blocking(entity)
         if other < 0:
             self.take_servers(entity)
-            entity.pc += 1
+            entity.pc += entity.change < 0
             return True
         self.tickets += 1
         entity.class_now, entity.ticket = self.priority(entity, row), self.tickets
@@ -657,9 +818,25 @@ class Interpreter:
             amount = entity.attributes[row[t.C]]
         elif row[t.B] == t.FROM_LAW:
             amount = self.quantile(row[t.LAW], self.draw(entity, row))
+        elif row[t.B] == t.FROM_COUNTER:
+            at = row[t.LAW]
+            if row[t.C] >= 0:
+                value = entity.attributes[row[t.C]]
+                if not 0.0 <= value < row[t.SECOND_LAW]:
+                    raise Stopped(t.BAD_COUNTER, entity.pc)
+                at += int(value)
+            self.counter[at] += amount
+            amount = self.counter[at]
+        elif row[t.B] == t.FROM_TIME:
+            amount = self.now
+        if row[t.EXTRA] > t.IDENTITY:
+            amount = self.applied(entity, row[t.EXTRA], amount)
+        if row[t.A] < 0:
+            entity.pc += 1
+            return True
         amount *= times
         if row[t.EFFECTS]:
-            amount *= math.exp(self.effects(entity, row[t.EFFECT], row[t.EFFECTS]))
+            amount *= _exp(self.effects(entity, row[t.EFFECT], row[t.EFFECTS]))
         if row[t.E]:
             self.use_hazards(entity)
         entity.attributes[row[t.A]] = entity.attributes[row[t.A]] + amount if row[t.D] else amount
@@ -667,6 +844,15 @@ class Interpreter:
             self.rescale_hazards(entity)
         entity.pc += 1
         return True
+
+    def applied(self, entity: Entity, function: int, x: float) -> float:
+        if (function == t.LOG and not x > 0.0) or (function == t.RECIPROCAL and x == 0.0):
+            raise Stopped(t.BAD_FUNCTION, entity.pc)
+        if function == t.LOG:
+            return math.log(x)
+        if function == t.EXP:
+            return _exp(x)
+        return float(math.floor(x)) if function == t.FLOOR else 1.0 / x
 
     def do_test(self, entity: Entity, row: list[int]) -> bool:
         x = entity.attributes[row[t.A]]
@@ -731,7 +917,7 @@ class Interpreter:
         return True
 
     def do_take(self, entity: Entity, row: list[int]) -> bool:
-        s = row[t.A]
+        s = self.choose_stock(entity, row)
         self.review[s] = True
         self.tickets += 1
         entity.class_now, entity.ticket = self.priority(entity, row), self.tickets
@@ -747,8 +933,44 @@ class Interpreter:
         self.count(self.stock_use[s], t.WAITED)
         return False
 
-    def do_put(self, entity: Entity, row: list[int]) -> bool:
+    def choose_stock(self, entity: Entity, row: list[int]) -> int:
+        start, count, patient, lot, route, rows, length = self.T.depot_rule[row[t.A]]
+        if patient < 0 and lot < 0:
+            return row[t.A]
+        value = entity.attributes[patient if entity.row < self.arrivals else lot]
+        if not 0.0 <= value < (rows or count):
+            raise Stopped(t.BAD_DEPOT, entity.pc, row[t.A])
+        chosen = int(value)
+        if rows:
+            preference = self.T.route[route + chosen * length : route + (chosen + 1) * length]
+            chosen = preference[0]
+            if row[t.OP] == t.TAKE:
+                for i in reversed(preference):
+                    s = self.T.candidate[start + i]
+                    if self.on_hand(s) >= row[t.B] and not self.stock_queues[s]:
+                        chosen = i
+        if row[t.OP] == t.TAKE and row[t.EXTRA] >= 0:
+            entity.attributes[row[t.EXTRA]] = float(chosen)
+        return int(self.T.candidate[start + chosen])
+
+    def do_withdraw(self, entity: Entity, row: list[int]) -> bool:
         s = row[t.A]
+        mine = [batch for batch in self.batches[s] if batch.lot is entity]
+        if mine:
+            self.settle_stock(s)
+        for batch in mine:
+            batch.withdrawn, batch.removed, batch.left = batch.left, self.now, 0
+            self.batches[s].remove(batch)
+        total = sum(batch.withdrawn for batch in mine)
+        self.count(self.stock_use[s], t.WITHDRAWN, total)
+        if row[t.E] >= 0:
+            entity.attributes[row[t.E]] = float(total)
+        self.review[s] = True
+        entity.pc += 1
+        return True
+
+    def do_put(self, entity: Entity, row: list[int]) -> bool:
+        s = self.choose_stock(entity, row)
         seen = self.occurrence(entity, row[t.OCCURRENCE])
         amounts = []
         for which, (source, column, law) in enumerate(
@@ -758,7 +980,7 @@ class Interpreter:
             if source == t.FROM_ATTRIBUTE:
                 amount = entity.attributes[column]
             elif source == t.FROM_LAW:
-                amount = self.quantile(law, uniform(entity.key, self.slot_hash[entity.pc][which], seen))
+                amount = self.quantile(law, uniform(entity.key, self.slot_hash[entity.pc][which], seen, self.flip))
             amounts.append(amount)
         doses = math.floor(amounts[0] + 0.5)
         if entity.ordered > 0.0:
@@ -775,7 +997,7 @@ class Interpreter:
 
     def do_spawn(self, entity: Entity, row: list[int]) -> bool:
         seen = self.occurrence(entity, row[t.OCCURRENCE])
-        key = absorb(self.kind_state[-1], entity.key)
+        key = absorb(self.kind_state[1 + len(self.T.stock_rule)], entity.key)
         key = absorb(absorb(key, self.slot_hash[entity.pc][0]), seen)
         child = self.start(CHILD, key, row[t.A], self.children_started, entity.row)
         self.children_started += 1
@@ -796,9 +1018,10 @@ class Interpreter:
     # Events ------------------------------------------------------------------------------------------------------
 
     def fire(self, entity: Entity) -> None:
-        k = min(k for k, due in entity.due.items() if due == self.now)
-        clock = self.T.clock_rule[k]
-        if clock[1] == t.FIRE_STATE:
+        broken = entity.break_time <= self.now
+        k = -1 if broken else min(k for k, due in entity.due.items() if due == self.now)
+        clock = self.T.clock_rule[k] if not broken else []
+        if not broken and clock[1] == t.FIRE_STATE:
             self.use_hazards(entity)
             entity.state = clock[2]
             self.disarm(entity, k)
@@ -817,6 +1040,12 @@ class Interpreter:
             self.serve_stock(s)
         entity.wanted = []
         entity.mode = RUNNING
+        self.end_changeover(entity)
+        if broken:
+            entity.pc = self.fail_unit(entity)
+            self.give_back(entity, None)
+            self.advance(entity)
+            return
         self.disarm(entity, k)
         self.give_back(entity, None)
         if clock[1] == t.FIRE_GOTO:
@@ -853,6 +1082,9 @@ class Interpreter:
             if self.idle_changes > 100_000 and self.upcoming >= self.arrivals:
                 raise Stopped(t.STUCK)
             return
+        if kind == REPAIRED:
+            self.repaired(row)
+            return
         if kind == EXPIRY:
             self.expire(row)
             return
@@ -861,6 +1093,7 @@ class Interpreter:
         if kind == CLOCK:
             self.fire(entity)
         else:
+            self.end_changeover(entity)
             entity.pc += 1
             self.advance(entity)
 
@@ -924,9 +1157,14 @@ def run_reference(
     for r in range(len(run.capacity)):
         run.settle_resource(r)
         run.integrate(run.use[r], t.CAPACITY, run.capacity[r], run.capacity_since[r])
+        for unit in run.units[r]:
+            if unit.state == "down":
+                run.integrate(run.use[r], t.DOWN, 1.0, unit.taken)
     for s in range(len(run.batches)):
         run.settle_stock(s)
     state.registers[[ROWS, LOGGED, EVENTS]] = n + m, len(run.log), run.work
+    state.registers[[DOSED, BATCHES]] = len(run.doses), len(run.batch_of)
+    batches = [batch for _, batch in run.batch_of]
     state.clock_and_ticket[0] = run.now
     return t.OK, state._replace(
         end_time=end_time,
@@ -939,6 +1177,18 @@ def run_reference(
         log_code=np.array([row[1] for row in run.log], dtype=np.int16),
         log_time=np.array([row[2] for row in run.log], dtype=np.float64),
         statistics=run.use,
+        batch_row=np.array([b.lot.row for b in batches if isinstance(b.lot, Entity)], dtype=np.int64),
+        batch_stock=np.array([b.stock for b in batches], dtype=np.int64),
+        batch_left=np.array([b.left for b in batches], dtype=np.int64),
+        batch_expiry=np.array([b.expiry for b in batches]),
+        batch_time=np.array([(b.day, b.removed) for b in batches]).reshape(-1, 2),
+        batch_record=np.array(
+            [(b.doses, b.expired + b.withdrawn, 2 if b.withdrawn else int(b.expired > 0)) for b in batches],
+            dtype=np.int64,
+        ).reshape(-1, 3),
+        dose_record=np.array([d[:4] for d in run.doses], dtype=np.int32).reshape(-1, 4),
+        dose_time=np.array([d[4] for d in run.doses], dtype=np.float64),
+        counter=np.array(run.counter, dtype=np.float64),
         stock_statistics=run.stock_use,
         on_hand=np.array([run.on_hand(s) for s in range(len(run.batches))], dtype=np.int64),
     )

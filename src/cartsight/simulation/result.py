@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,18 +11,23 @@ import numpy.typing as npt
 
 from cartsight.core.errors import InputError, nearest
 from cartsight.simulation.tables import (
+    BREAKDOWNS,
     BUSY,
     CAPACITY,
+    CHANGEOVERS,
+    DOWN,
     DRAIN,
     EXPIRED,
     ON_HAND,
     QUEUE,
     RECEIVED,
     SEIZES,
+    SETUP,
     STOCK_OUT,
     TAKEN,
     WAITED,
     WAITING,
+    WITHDRAWN,
 )
 
 Float = npt.NDArray[np.float64]
@@ -123,7 +129,9 @@ class ResourceUse:
     """Use of one resource over a period: servers x days, except for the counts.
 
     `busy` is the time of servers held, `capacity` that of servers on duty, `drain` the part of `busy` beyond the
-    capacity on duty (work that is finished after closing), `queue` the time of entities waiting.
+    capacity on duty (work that is finished after closing), `queue` the time of entities waiting. `setup` is the part of
+    `busy` in changeovers, `changeovers` the number of changes from one product to another, `down` the time of servers
+    broken down (on duty by the calendar or not), `breakdowns` their number.
     """
 
     busy: float
@@ -131,6 +139,10 @@ class ResourceUse:
     seizes: float
     capacity: float
     drain: float
+    setup: float = 0.0
+    changeovers: float = 0.0
+    down: float = 0.0
+    breakdowns: float = 0.0
 
     @property
     def utilisation(self) -> float:
@@ -141,7 +153,10 @@ class ResourceUse:
 
 @dataclass(frozen=True, slots=True)
 class StockUse:
-    """Use of one stock over a period: doses, days without stock, patient-days of waiting, dose-days on hand."""
+    """Use of one stock over a period: doses, days without stock, patient-days of waiting, dose-days on hand.
+
+    Doses received = taken + expired + withdrawn + on hand, less the initial stock.
+    """
 
     received: float
     taken: float
@@ -150,6 +165,75 @@ class StockUse:
     waiting: float
     waited: float
     on_hand: float
+    withdrawn: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Doses:
+    """Which doses went to whom, in order of time; one row per taker and lot.
+
+    Attributes
+    ----------
+    patient, taker_lot : array of int32
+        Number of the patient, or -1 and the row in `lots` of the child or lot that took them.
+    lot : array of int32
+        Row in `lots` of the lot that the doses are from.
+    doses : array of int32
+    day : array of float64
+    stock : array of int32
+        Index into `stocks`.
+    """
+
+    patient: npt.NDArray[np.int32]
+    taker_lot: npt.NDArray[np.int32]
+    lot: npt.NDArray[np.int32]
+    doses: npt.NDArray[np.int32]
+    day: Float
+    stock: npt.NDArray[np.int32]
+    stocks: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return self.lot.size
+
+    def patients_of(self, *lots: int, until: float = math.inf) -> npt.NDArray[np.int32]:
+        """Return the numbers of the patients who took doses of the given lots up to a day: the reach of a bad lot."""
+        chosen = np.isin(self.lot, lots) & (self.patient >= 0) & (self.day <= until)
+        return np.unique(self.patient[chosen])
+
+    def lots_of(self, patient: int) -> npt.NDArray[np.int32]:
+        """Return the lots of all doses of a patient."""
+        return np.unique(self.lot[self.patient == patient])
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """What was put into stocks, one row per `Put` and initial batch; doses = taken + expired + withdrawn + on_hand.
+
+    Attributes
+    ----------
+    lot, stock : array of int32
+        Row in `lots`; index into `stocks`.
+    day, expiry : array of float64
+        Days of receipt and of expiry.
+    doses, expired, withdrawn, on_hand : array of int32
+        Doses received, lost at expiry, withdrawn, and left at the end of the run.
+    removed_day : array of float64
+        Day of expiry or withdrawal of what was left (NaN: neither).
+    """
+
+    lot: npt.NDArray[np.int32]
+    stock: npt.NDArray[np.int32]
+    day: Float
+    doses: npt.NDArray[np.int32]
+    expiry: Float
+    expired: npt.NDArray[np.int32]
+    withdrawn: npt.NDArray[np.int32]
+    on_hand: npt.NDArray[np.int32]
+    removed_day: Float
+    stocks: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return self.lot.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +248,10 @@ class FlowResult:
         Steps and events interpreted.
     on_hand : dict
         Doses left in each stock at the end.
+    doses, batches : Doses, Batches
+        Who got doses of which lots, and what became of the rest.
+    counters : dict
+        Final values of each counter, shape (values,).
     """
 
     patients: Entities
@@ -175,16 +263,33 @@ class FlowResult:
     resource_names: tuple[str, ...]
     stock_statistics: Float
     on_hand: dict[str, int]
+    doses: Doses
+    batches: Batches
+    counters: dict[str, Float]
 
     def resource(self, name: str, *, window: bool = False) -> ResourceUse:
         """Return the use of a resource in total, or in the observation window."""
         row = self.resource_statistics[_column(name, self.resource_names, "resource")]
         w = int(window)
-        return ResourceUse(*(float(row[i + w]) for i in (BUSY, QUEUE, SEIZES, CAPACITY, DRAIN)))
+        columns = (BUSY, QUEUE, SEIZES, CAPACITY, DRAIN, SETUP, CHANGEOVERS, DOWN, BREAKDOWNS)
+        return ResourceUse(*(float(row[i + w]) for i in columns))
+
+    def on_hand_of(self, *lots: int, day: float) -> dict[str, int]:
+        """Return the doses of the given lots that lay in each stock at the end of a day (time), zero counts left out."""
+        left = dict.fromkeys(self.batches.stocks, 0)
+        b, d = self.batches, self.doses
+        here = np.isin(b.lot, lots) & (b.day <= day)
+        gone = here & (b.removed_day <= day)
+        taken = np.isin(d.lot, lots) & (d.day <= day)
+        for i, name in enumerate(b.stocks):
+            put = int(b.doses[here & (b.stock == i)].sum())
+            lost = int((b.expired + b.withdrawn)[gone & (b.stock == i)].sum())
+            left[name] = put - lost - int(d.doses[taken & (d.stock == i)].sum())
+        return {name: doses for name, doses in left.items() if doses}
 
     def stock(self, name: str, *, window: bool = False) -> StockUse:
         """Return the use of a stock in total, or in the observation window."""
         row = self.stock_statistics[_column(name, tuple(self.on_hand), "stock")]
         w = int(window)
-        columns = (RECEIVED, TAKEN, EXPIRED, STOCK_OUT, WAITING, WAITED, ON_HAND)
+        columns = (RECEIVED, TAKEN, EXPIRED, STOCK_OUT, WAITING, WAITED, ON_HAND, WITHDRAWN)
         return StockUse(*(float(row[i + w]) for i in columns))

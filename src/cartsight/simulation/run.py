@@ -14,10 +14,19 @@ from cartsight.core.streams import MASK, mix, stable_hash
 from cartsight.simulation import tables as t
 from cartsight.simulation.arrivals import Arrivals, codes
 from cartsight.simulation.compile import CompiledModel
-from cartsight.simulation.result import Entities, FlowResult, Log, Lots
+from cartsight.simulation.result import Batches, Doses, Entities, FlowResult, Log, Lots
 from cartsight.simulation.state import (
+    BATCH_DOSES,
+    BATCH_HOW,
+    BATCH_LOST,
+    BATCHES,
     CULPRIT,
     CULPRIT_GROUP,
+    DOSE_COUNT,
+    DOSE_LOT,
+    DOSE_STOCK,
+    DOSE_TAKER,
+    DOSED,
     EVENTS,
     LOGGED,
     ROWS,
@@ -43,6 +52,7 @@ def simulate(
     seed: int,
     window: tuple[float, float] = (0.0, math.inf),
     max_events: int | None = None,
+    antithetic: bool = False,
 ) -> FlowResult:
     """Run the compiled kernel until every patient that arrives has left.
 
@@ -60,6 +70,9 @@ def simulate(
         Days between which the ``window=True`` statistics of resources and stocks are taken.
     max_events : int, optional
         Cap on interpreted steps and events; by default 2 000 per patient, at least two million.
+    antithetic : bool
+        Use 1 - u for every uniform u: the mean of a run and its antithetic run has the same expectation and, where
+        the outcome rises or falls with every draw, a smaller variance than that of two independent runs.
 
     Raises
     ------
@@ -68,7 +81,7 @@ def simulate(
     SimulationError
         The cap was reached, or entities wait for what never comes.
     """
-    return interpreted(run_kernel, compiled, arrivals, seed, window, max_events)
+    return interpreted(run_kernel, compiled, arrivals, seed, window, max_events, antithetic)
 
 
 def simulate_reference(
@@ -78,11 +91,12 @@ def simulate_reference(
     seed: int,
     window: tuple[float, float] = (0.0, math.inf),
     max_events: int | None = None,
+    antithetic: bool = False,
 ) -> FlowResult:
     """Run the plain Python interpreter of the same tables: the same trajectories, a hundred times slower."""
     from cartsight.simulation.reference import run_reference
 
-    return interpreted(run_reference, compiled, arrivals, seed, window, max_events)
+    return interpreted(run_reference, compiled, arrivals, seed, window, max_events, antithetic)
 
 
 def run_kernel(
@@ -110,9 +124,10 @@ def interpreted(
     seed: int,
     window: tuple[float, float],
     max_events: int | None,
+    antithetic: bool = False,
 ) -> FlowResult:
     """Run `interpret` on the tables and arrivals and name what it returns."""
-    inputs, order = entity_inputs(compiled, arrivals, seed)
+    inputs, order = entity_inputs(compiled, arrivals, seed, antithetic)
     n = inputs.time.size
     if not window[0] <= window[1]:
         raise InputError("the observation window must not end before it starts", found=window)
@@ -125,7 +140,7 @@ def interpreted(
 
 
 def entity_inputs(
-    compiled: CompiledModel, arrivals: Arrivals, seed: int
+    compiled: CompiledModel, arrivals: Arrivals, seed: int, antithetic: bool = False
 ) -> tuple[t.EntityInputs, npt.NDArray[np.int64] | None]:
     """Return the arrivals as arrays sorted by (time, id), and the order (None: they were sorted)."""
     time = np.ascontiguousarray(arrivals.time, dtype=np.float64)
@@ -165,7 +180,15 @@ def entity_inputs(
         time, identity, entry, state = time[order], identity[order], entry[order], state[order]
         attribute = attribute[order]
     return (
-        t.EntityInputs(time, identity, entry, state, attribute.reshape(-1), _kind_states(compiled, seed)),
+        t.EntityInputs(
+            time,
+            identity,
+            entry,
+            state,
+            attribute.reshape(-1),
+            _kind_states(compiled, seed),
+            np.array([MASK if antithetic else 0], dtype=np.uint64),
+        ),
         order,
     )
 
@@ -194,8 +217,9 @@ def _attributes(compiled: CompiledModel, arrivals: Arrivals, n: int) -> Float:
 
 
 def _kind_states(compiled: CompiledModel, seed: int) -> npt.NDArray[np.uint64]:
-    """Return the key state after seed and kind: patients, the lots of each stock, children."""
+    """Return the key state after seed and kind: patients, the lots of each stock, children, servers by resource."""
     kinds = ["patient", *(f"lot/{name}" for name in compiled.stocks), "child"]
+    kinds += [f"server/{name}" for name in compiled.resources]
     words = np.array([stable_hash(kind) for kind in kinds], dtype=np.uint64)
     return _absorb(_absorb(np.zeros(len(kinds), dtype=np.uint64), np.uint64(seed & MASK)), words)
 
@@ -218,6 +242,20 @@ def _stopped(compiled: CompiledModel, outcome: int, state: RunState, limit: int)
     if outcome == t.BAD_ROUTE:
         group = compiled.groups[int(state.registers[CULPRIT_GROUP])]
         raise InputError("an attribute is not the number of a candidate of the group", field=group, found=step)
+    if outcome == t.BAD_PRODUCT:
+        resource = compiled.resources[int(state.registers[CULPRIT_GROUP])]
+        raise InputError("an attribute is not the number of a product of the set-up", field=resource, found=step)
+    if outcome == t.BAD_DEPOT:
+        depots = compiled.depots[int(state.registers[CULPRIT_GROUP])]
+        raise InputError(
+            "an attribute is not the number of a stock, or of a row, of the depots", field=depots, found=step
+        )
+    if outcome == t.BAD_COUNTER:
+        raise InputError("an attribute is not the number of a value of the counter", field=step)
+    if outcome == t.BAD_FUNCTION:
+        raise InputError(
+            "a function has no value here", field=step, allowed="log of a number above zero, reciprocal of one not zero"
+        )
     raise SimulationError(
         f"{compiled.model.name}: on day {day:.1f} entities wait for a resource, stock or child that never comes"
     )
@@ -291,6 +329,44 @@ def _named(
         compiled.resources,
         state.stock_statistics,
         {name: int(state.on_hand[i]) for i, name in enumerate(compiled.stocks)},
+        _doses(compiled, state, n, order),
+        _batches(compiled, state, n),
+        {name: state.counter[first : first + count] for name, (first, count) in compiled.counters.items()},
+    )
+
+
+def _doses(compiled: CompiledModel, state: RunState, n: int, order: npt.NDArray[np.int64] | None) -> Doses:
+    dosed = int(state.registers[DOSED])
+    record = state.dose_record[:dosed]
+    taker = record[:, DOSE_TAKER]
+    patient = np.where(taker < n, taker, -1).astype(np.int32)
+    if order is not None:
+        patient = np.where(patient >= 0, order[patient], -1).astype(np.int32)
+    return Doses(
+        patient,
+        np.where(taker < n, -1, taker - n).astype(np.int32),
+        record[:, DOSE_LOT] - np.int32(n),
+        record[:, DOSE_COUNT].copy(),
+        state.dose_time[:dosed].copy(),
+        record[:, DOSE_STOCK].copy(),
+        compiled.stocks,
+    )
+
+
+def _batches(compiled: CompiledModel, state: RunState, n: int) -> Batches:
+    count = int(state.registers[BATCHES])
+    lost, how = state.batch_record[:count, BATCH_LOST], state.batch_record[:count, BATCH_HOW]
+    return Batches(
+        (state.batch_row[:count] - n).astype(np.int32),
+        state.batch_stock[:count].astype(np.int32),
+        state.batch_time[:count, 0].copy(),
+        state.batch_record[:count, BATCH_DOSES].astype(np.int32),
+        state.batch_expiry[:count].copy(),
+        np.where(how == 1, lost, 0).astype(np.int32),
+        np.where(how == 2, lost, 0).astype(np.int32),
+        state.batch_left[:count].astype(np.int32),
+        state.batch_time[:count, 1].copy(),
+        compiled.stocks,
     )
 
 

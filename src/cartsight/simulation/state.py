@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cartsight.simulation.tables import (
     CAPACITY,
+    DOWN,
     DRAIN,
     ON_HAND,
     RESOURCE_STATISTICS,
@@ -22,6 +23,7 @@ from cartsight.simulation.tables import (
     SPAWN,
     STOCK_OUT,
     STOCK_STATISTICS,
+    UNITS,
     EntityInputs,
     ModelTables,
 )
@@ -35,12 +37,27 @@ Float = npt.NDArray[np.float64]
 # Columns of the integers of a live entity.
 (
     ROW, PC, VERSION, MODE, PREVIOUS, NEXT, QUEUED, CLASS, HEALTH, HELD, WANTED,
-    SERVER, _1, _2, _3, SOURCE, _5, _6, _7, KIND, PARENT, CHILDREN, CLASS_NOW,
-) = range(23)  # fmt: skip
-INTEGERS = 23
+    SERVER, _1, _2, _3, SOURCE, _5, _6, _7, KIND, PARENT, CHILDREN, CLASS_NOW, PRODUCT, CHANGE, CHANGING,
+) = range(26)  # fmt: skip
+INTEGERS = 26
+# SOURCE packs the group, the server's unit and the row of the SEIZE. CHANGE is the entry of the changeover matrix still
+# to be drawn (-1: none), CHANGING the resource whose server is being changed over (-1: none).
+UNIT_SHIFT = 20
+SEIZE_SHIFT = 40
+PART_MASK = (1 << 20) - 1
 # Columns of the floats of a live entity; TICKET orders a queue, ORDERED are doses expected of a lot.
-STEP_TIME, CLOCK_TIME, CLOCK_PUSHED, ORIGIN, HAZARD_TIME, TICKET, ORDERED = range(7)
-FLOATS = 7
+STEP_TIME, CLOCK_TIME, CLOCK_PUSHED, ORIGIN, HAZARD_TIME, TICKET, ORDERED, BREAK_TIME = range(8)
+FLOATS = 8
+# Columns of a unit: product last made (-1: none), runs of it in a row, what it does, resource, breakdowns so far.
+UNIT_PRODUCT, UNIT_RUN, UNIT_STATE, UNIT_RESOURCE, UNIT_BREAKS = range(5)
+UNIT_COLUMNS = 5
+IDLE_UNIT, BUSY_UNIT, DOWN_UNIT = range(3)
+# Times of a unit: when it was taken, running time left to its breakdown (negative: not drawn yet).
+UNIT_TAKEN, UNIT_LEFT = range(2)
+# Columns of a dose record: row of the taker, row of the lot, doses, stock.
+DOSE_TAKER, DOSE_LOT, DOSE_COUNT, DOSE_STOCK = range(4)
+# Columns of a batch record: doses put, doses lost and how: 1 expired, 2 withdrawn.
+BATCH_DOSES, BATCH_LOST, BATCH_HOW = range(3)
 # What an entity is doing.
 RUNNING, DELAYED, QUEUEING, JOINING = range(4)
 # Kinds of entity; a lot has the number of its stock.
@@ -48,13 +65,14 @@ PATIENT, CHILD = -1, -2
 # Registers: scalars of the run.
 (
     READY_FIRST, READY_LAST, EVENTS, HEAP, CULPRIT, CULPRIT_GROUP, ROWS, LOGGED, UNUSED, SLOTS, LIVE, PATIENTS,
-    IDLE, CHILDREN_STARTED, BATCHES, UPCOMING, SPAWN_ENTRY, SPAWN_BY, SPAWN_ROW, SPAWN_NUMBER,
-) = range(20)  # fmt: skip
+    IDLE, CHILDREN_STARTED, BATCHES, UPCOMING, SPAWN_ENTRY, SPAWN_BY, SPAWN_ROW, SPAWN_NUMBER, DOSED,
+) = range(21)  # fmt: skip
+REGISTERS = 21
 # Columns of a dynamic entity's integers: stock or CHILD, number within the stock, row of the parent.
 DYNAMIC = 3
 
 # Classes of events, in the order in which they happen at one time; arrivals come last.
-CAPACITY_CHANGE, EXPIRY, STEP_END, CLOCK = range(4)
+CAPACITY_CHANGE, REPAIRED, EXPIRY, STEP_END, CLOCK = range(5)
 # Packing of (class, row, version) into the order of an event.
 CLASS_SHIFT = 60
 ROW_SHIFT = 28
@@ -94,6 +112,9 @@ class RunState(NamedTuple):
     waiting: Int64
     first: Int64
     last: Int64
+    down: Int64
+    units: Int64
+    unit_time: Float
     statistics: Float
     drained: Float
     change_at: Int64
@@ -112,6 +133,11 @@ class RunState(NamedTuple):
     batch_expiry: Float
     batch_stock: Int64
     following: Int64
+    batch_record: Int64
+    batch_time: Float
+    dose_record: Int32
+    dose_time: Float
+    counter: Float
 
 
 def initial_state(T: ModelTables, inputs: EntityInputs, window: tuple[float, float]) -> RunState:
@@ -125,11 +151,15 @@ def initial_state(T: ModelTables, inputs: EntityInputs, window: tuple[float, flo
     batch_room = batches + 64 if stocks else 0
     slots = 64 + n // 16
     clipped = min(max(0.0, window[0]), window[1])
-    registers = np.zeros(20, np.int64)
+    registers = np.zeros(REGISTERS, np.int64)
     registers[[READY_FIRST, READY_LAST, UNUSED, SPAWN_ENTRY]] = -1
     registers[ROWS] = n + batches
     registers[BATCHES] = batches
     queues = (resources + stocks) * int(size[SIZE_CLASSES])
+    units = np.zeros((T.initial_product.size, UNIT_COLUMNS), np.int64)
+    units[:, UNIT_PRODUCT] = T.initial_product
+    units[:, UNIT_RESOURCE] = np.repeat(np.arange(resources), T.server_rule[:, UNITS])
+    dose_room = batches + 64 + n // 4 if stocks else 0
     marks = n * int(size[SIZE_MARKS]) + dynamic_room * int(size[SIZE_DYNAMIC_MARKS])
     state = RunState(
         registers=registers,
@@ -157,6 +187,9 @@ def initial_state(T: ModelTables, inputs: EntityInputs, window: tuple[float, flo
         waiting=np.zeros(resources, np.int64),
         first=np.full(queues, -1, np.int64),
         last=np.full(queues, -1, np.int64),
+        down=np.zeros(resources, np.int64),
+        units=units,
+        unit_time=np.full((units.shape[0], 2), -1.0),
         statistics=np.zeros((resources, RESOURCE_STATISTICS)),
         drained=np.tile([0.0, clipped], (resources, 1)),
         change_at=np.full(resources, -1, np.int64),
@@ -177,6 +210,11 @@ def initial_state(T: ModelTables, inputs: EntityInputs, window: tuple[float, flo
         batch_expiry=np.zeros(batch_room),
         batch_stock=np.zeros(batch_room, np.int64),
         following=np.full(batch_room, -1, np.int64),
+        batch_record=np.zeros((batch_room, 3), np.int64),
+        batch_time=np.full((batch_room, 2), np.nan),
+        dose_record=np.zeros((dose_room, 4), np.int32),
+        dose_time=np.zeros(dose_room),
+        counter=T.counter_start.copy(),
     )
     events = _first_changes(T, state) + _initial_batches(T, state, n, clipped)
     # A sorted list is a heap.
@@ -211,6 +249,8 @@ def _initial_batches(T: ModelTables, state: RunState, n: int, clipped: float) ->
     state.batch_left[:count] = T.initial_doses
     state.batch_expiry[:count] = T.initial_shelf_life
     state.batch_stock[:count] = T.initial_stock
+    state.batch_record[:count, BATCH_DOSES] = T.initial_doses
+    state.batch_time[:count, 0] = 0.0
     events = []
     for s in range(state.head.size):
         batches = sorted((T.initial_shelf_life[b], b) for b in range(count) if T.initial_stock[b] == s)
@@ -248,8 +288,13 @@ def grow(T: ModelTables, inputs: EntityInputs, state: RunState) -> RunState:
     if registers[LOGGED] == state.log_row.size:
         longer(max(1024 + n // 2, state.log_row.size * 3 // 2), "log_row", "log_code", "log_time")
     if state.batch_row.size and registers[BATCHES] == state.batch_row.size:
-        names = ("batch_row", "batch_left", "batch_expiry", "batch_stock", "following")
+        names = ("batch_row", "batch_left", "batch_expiry", "batch_stock", "following", "batch_record")
         longer(state.batch_row.size * 2, *names)
+        longer(state.batch_row.size * 2, "batch_time", fill=math.nan)
+    if state.dose_time.size:
+        needed = dose_room_needed(int(registers[DOSED]), int(registers[LIVE]), int(registers[BATCHES]))
+        if needed > state.dose_time.size:
+            longer(max(needed, state.dose_time.size * 3 // 2) + 64, "dose_record", "dose_time")
     room = state.dynamic_start.size
     if room and registers[ROWS] - n == room:
         more = 2 * room
@@ -262,14 +307,23 @@ def grow(T: ModelTables, inputs: EntityInputs, state: RunState) -> RunState:
     return state._replace(**new)
 
 
+def dose_room_needed(dosed: int, live: int, batches: int) -> int:
+    """Return a bound on the dose records after one more step.
+
+    A record ends either a taking or a batch, and no more can take than are in the system.
+    """
+    return dosed + live + batches + 8
+
+
 def close(state: RunState, window: tuple[float, float]) -> None:
     """Add to the integrals what lies between their last change and the last event."""
     now = float(state.clock_and_ticket[0])
     clipped = min(max(now, window[0]), window[1])
     use, stock = state.statistics, state.stock_statistics
-    over = np.maximum(-state.free, 0)
+    over = np.maximum(-(state.free + state.down), 0)
     for i, day in enumerate((now, clipped)):
         use[:, DRAIN + i] += over * (day - state.drained[:, i])
+        use[:, DOWN + i] += state.down * day
         use[:, CAPACITY + i] += state.capacity * (day - state.capacity_since[:, i])
         stock[:, ON_HAND + i] += state.on_hand * day
         stock[:, STOCK_OUT + i] += (state.on_hand == 0) * day

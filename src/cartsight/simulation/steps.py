@@ -69,12 +69,16 @@ class Seize:
     """Take one server from each of one to four groups or resources at once, waiting until all are free.
 
     `priority` is a class (0 is served first) or the name of an attribute; by default the entity's own class.
-    `into` stores the number of the candidate chosen in the first group in an attribute.
+    `into` stores the number of the candidate chosen in the first group in an attribute. At most one of the groups may
+    have a set-up; its changeover is drawn under `name` (by default ``seize`` and the groups). When a server breaks
+    down, the step is cancelled, all that is held is given back, and the entity goes to `breakdown`.
     """
 
     groups: str | tuple[str, ...]
     priority: int | str | None = None
     into: str | None = None
+    breakdown: Branch | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -96,9 +100,9 @@ class Jump:
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """Set an attribute to a number, another attribute or a law, times `times` times exp(sum of beta x attribute).
+    """Set an attribute to f(number, another attribute or a law), times `times` times exp(sum of beta x attribute).
 
-    `name` addresses the draw when `value` is a law.
+    `function` f is "identity", "log", "exp", "floor" or "reciprocal". `name` addresses the draw when `value` is a law.
     """
 
     attribute: str
@@ -106,6 +110,7 @@ class Set:
     times: float = 1.0
     log_effects: Mapping[str, float] = field(default_factory=dict)
     name: str | None = None
+    function: str = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,33 @@ class Add:
     times: float = 1.0
     log_effects: Mapping[str, float] = field(default_factory=dict)
     name: str | None = None
+    function: str = "identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Add `step` to a counter of the model and store f(its new value) x `times` in the attribute `into`.
+
+    A counter declared with several values has one per value of the attribute `by`. A `step` of 0 only reads. With
+    ``function="log"`` the attribute is what a learning curve by number made needs: a delay with
+    ``log_effects={into: b}`` falls as (number made)^b.
+    """
+
+    counter: str
+    into: str | None = None
+    by: str | None = None
+    step: float = 1.0
+    times: float = 1.0
+    function: str = "identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Store f(day of the simulation) x `times` in an attribute: learning by calendar time, age of a process."""
+
+    attribute: str
+    times: float = 1.0
+    function: str = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +230,8 @@ class Take:
     """Take doses from a stock, waiting while there are too few; first expiry, first out.
 
     `copy` maps attributes of the lot to attributes of the taker; `lot_into` is an attribute that receives the
-    number of the lot (row in `result.lots`).
+    number of the lot (row in `result.lots`). When `stock` names depots of the model, one is chosen as the entity asks
+    (see `Depots`), and `into` receives its number.
     """
 
     stock: str
@@ -206,6 +239,7 @@ class Take:
     copy: Mapping[str, str] = field(default_factory=dict)
     lot_into: str | None = None
     priority: int | str | None = None
+    into: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +250,14 @@ class Put:
     stock: str
     doses: Value
     shelf_life: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Take out of a stock what is left of this lot (recall); `into` receives the number of doses withdrawn."""
+
+    stock: str
+    into: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +275,6 @@ class Join:
 
 
 Step: TypeAlias = (
-    "End | Label | Delay | Chance | Switch | Seize | Free | Jump | Set | Add | Test | InState | Retry | Mark | Arm"
-    " | Disarm | Gate | Priority | State | Take | Put | Spawn | Join"
+    "End | Label | Delay | Chance | Switch | Seize | Free | Jump | Set | Add | Count | Now | Test | InState | Retry"
+    " | Mark | Arm | Disarm | Gate | Priority | State | Take | Put | Withdraw | Spawn | Join"
 )

@@ -18,18 +18,23 @@ Float = npt.NDArray[np.float64]
 
 # Operations of the program.
 END, DELAY, CHANCE, SWITCH, SEIZE, FREE, JUMP, SET, TEST, RETRY = range(10)
-MARK, ARM, DISARM, GATE, PRIORITY, TAKE, PUT, SPAWN, JOIN, STATE, IN_STATE = range(10, 21)
+MARK, ARM, DISARM, GATE, PRIORITY, TAKE, PUT, SPAWN, JOIN, STATE, IN_STATE, WITHDRAW = range(10, 22)
 OPERATION_NAMES = (
     "end", "delay", "chance", "switch", "seize", "free", "jump", "set", "test", "retry",
-    "mark", "arm", "disarm", "gate", "priority", "take", "put", "spawn", "join", "state", "in state",
+    "mark", "arm", "disarm", "gate", "priority", "take", "put", "spawn", "join", "state", "in state", "withdraw",
 )  # fmt: skip
 
 # Columns of `program` (one row per step). A to D mean what the operation says; see compile.py.
-OP, A, B, C, D, E, LAW, SECOND_LAW, EFFECT, EFFECTS, OCCURRENCE, CLASS_KIND, CLASS_VALUE = range(13)
-PROGRAM_COLUMNS = 13
+# EXTRA: of SEIZE the row to go to when a server breaks down, of SET a function, of TAKE the attribute that receives the
+# number of the stock chosen.
+OP, A, B, C, D, E, LAW, SECOND_LAW, EFFECT, EFFECTS, OCCURRENCE, CLASS_KIND, CLASS_VALUE, EXTRA = range(14)
+PROGRAM_COLUMNS = 14
 
 # Where a priority, a quantity or a value comes from.
-FROM_ENTITY, FROM_CONSTANT, FROM_ATTRIBUTE, FROM_LAW = range(4)
+FROM_ENTITY, FROM_CONSTANT, FROM_ATTRIBUTE, FROM_LAW, FROM_COUNTER, FROM_TIME = range(6)
+# Functions of a value that SET stores.
+IDENTITY, LOG, EXP, FLOOR, RECIPROCAL = range(5)
+FUNCTIONS = ("identity", "log", "exp", "floor", "reciprocal")
 
 # Laws: columns of `law_code` are kind, first probability, first value, number of knots; of `law_parameter` up to four
 # numbers (of TABLE: shift, scale).
@@ -38,6 +43,18 @@ CONSTANT, EXPONENTIAL, UNIFORM, TRIANGULAR, NORMAL, LOGNORMAL, WEIBULL, TABLE = 
 # Routing rules of groups; columns of `group_rule`: rule, attribute, first candidate, candidates, first row of the
 # matrix in `route`, rows of that matrix, queue length from which a preference overflows.
 FIXED, BY_ATTRIBUTE, SHORTEST_QUEUE, FIRST_FREE, NEAREST = range(5)
+
+# Servers that differ (set-up, breakdown); columns of `server_rule`, one row per resource: first unit, units (0: the pool
+# is anonymous), products (0: no set-up), first entry of the changeover matrix in `setup_law`, longest campaign, column
+# of the product in the attributes of patients and of lots, law of the running time to a breakdown (-1: none), of repair.
+(
+    UNIT_FIRST, UNITS, PRODUCTS, CHANGEOVER, CAMPAIGN, PRODUCT_OF_PATIENT, PRODUCT_OF_LOT, BREAKDOWN, REPAIR_LAW,
+) = range(9)  # fmt: skip
+SERVER_COLUMNS = 9
+
+# Stocks to choose from; columns of `depot_rule`: first candidate in `candidate`, candidates, column of the attribute of
+# patients (-1: a single stock) and of lots, first entry in `route`, rows of the matrix (0: none), length of a row.
+DEPOT_COLUMNS = 7
 
 # Clocks; columns of `clock_rule`: kind, action, operand, armed at arrival, first break, breaks, first rate, law,
 # first effect, effects, occurrence counter.
@@ -55,14 +72,14 @@ COMPARISONS = ("<", "<=", "==", "!=", ">", ">=")
 MAX_HELD = 4
 
 # Resource statistics: (total, in the window) pairs.
-BUSY, QUEUE, SEIZES, CAPACITY, DRAIN = range(0, 10, 2)
-RESOURCE_STATISTICS = 10
+BUSY, QUEUE, SEIZES, CAPACITY, DRAIN, SETUP, CHANGEOVERS, DOWN, BREAKDOWNS = range(0, 18, 2)
+RESOURCE_STATISTICS = 18
 # Stock statistics: (total, in the window) pairs.
-RECEIVED, TAKEN, EXPIRED, STOCK_OUT, WAITING, WAITED, ON_HAND = range(0, 14, 2)
-STOCK_STATISTICS = 14
+RECEIVED, TAKEN, EXPIRED, STOCK_OUT, WAITING, WAITED, ON_HAND, WITHDRAWN = range(0, 16, 2)
+STOCK_STATISTICS = 16
 
 # Errors that an interpreter can stop with.
-OK, EVENT_CAP, STUCK, BAD_ROUTE, GROW = range(5)
+OK, EVENT_CAP, STUCK, BAD_ROUTE, GROW, BAD_PRODUCT, BAD_DEPOT, BAD_COUNTER, BAD_FUNCTION = range(9)
 
 
 class ModelTables(NamedTuple):
@@ -85,6 +102,12 @@ class ModelTables(NamedTuple):
     group_rule: Int64  # (G, 7)
     candidate: Int64
     route: Int64  # candidate numbers, by row of the attribute
+    server_rule: Int64  # (R, SERVER_COLUMNS)
+    setup_law: Int64  # law of the changeover (-1: no time), rows by product before (the first: none), columns after
+    setup_mean: Float
+    initial_product: Int64  # (units,) -1: none
+    depot_rule: Int64  # (D, DEPOT_COLUMNS); the first S are single stocks
+    counter_start: Float  # (counter values,)
     initial_capacity: Int64  # (R,) at time 0
     calendar_rule: Int64  # (R, 3) first change, changes, change to loop back to (-1: none)
     calendar_period: Float  # (R,)
@@ -130,7 +153,8 @@ class EntityInputs(NamedTuple):
     entry: Int32
     state: Int32
     attribute: Float
-    kind_state: UInt64  # (1 + S + 1,) key state after seed and kind: arriving, lots of each stock, children
+    kind_state: UInt64  # (1 + S + 1 + R,) key state after seed and kind: arriving, lots by stock, children, resources
+    flip: UInt64  # (1,) all ones for antithetic draws, else 0
 
 
 RawResult = tuple[Any, ...]
