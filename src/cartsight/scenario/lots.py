@@ -10,6 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ConfigDict, Field, model_validator
 
+from cartsight.scenario.bank import CellBank, DonorBank
+from cartsight.scenario.depots import AcceptanceSampling, Depot, Recall
+from cartsight.scenario.drug_substance import DrugSubstance
+from cartsight.scenario.expansion import Expansion
+from cartsight.scenario.fill import Fill, FillLine, SharedLine
 from cartsight.scenario.numbers import (
     Count,
     Duration,
@@ -21,15 +26,9 @@ from cartsight.scenario.numbers import (
     Ratio,
     VariableDuration,
 )
-from cartsight.scenario.bank import CellBank, DonorBank
-from cartsight.scenario.depots import AcceptanceSampling, Depot, Recall
-from cartsight.scenario.drug_substance import DrugSubstance
-from cartsight.scenario.expansion import Expansion
-from cartsight.scenario.fill import Fill, FillLine, SharedLine
 from cartsight.scenario.plant_costs import LotCosts
 from cartsight.scenario.product import Arm
 from cartsight.scenario.release_fields import LOTS, from_specification
-
 
 Float = npt.NDArray[np.float64]
 
