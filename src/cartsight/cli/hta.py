@@ -12,6 +12,8 @@ import typer
 from cartsight.cli.output import Json, Quiet, Seed, print_json, stderr_console
 
 if TYPE_CHECKING:
+    from cartsight.comparison.reviewer_draws import ReviewerDraws
+    from cartsight.comparison.scenario_analyses import ScenarioAnalysis
     from cartsight.scenario import Scenario
 
 app = typer.Typer(help="Views for reviewers of health technology assessments.", no_args_is_help=True)
@@ -20,6 +22,9 @@ ScenarioArgument = Annotated[str, typer.Argument(help="A scenario file, or the n
 RunFolder = Annotated[Path, typer.Argument(help="A run folder that compare has written.")]
 Patients = Annotated[
     int | None, typer.Option("--patients", help="Expected patients per arm (default: the scenario's).")
+]
+Draws = Annotated[
+    int, typer.Option("--draws", help="Parameter draws for intervals (default 0: point values only; at least 10).")
 ]
 
 
@@ -95,6 +100,7 @@ def severity(
             "--current-care", help="Arm that stands for established practice (default: the one without a product)."
         ),
     ] = None,
+    draws: Draws = 0,
     patients: Patients = None,
     json: Json = False,
     seed: Seed = None,
@@ -106,14 +112,16 @@ def severity(
     loaded = _load(scenario, seed, patients)
     with stderr_console(quiet).status("simulating"):
         view = severity_view(loaded, current_care=current_care)
+        uncertain = _over_draws(loaded, draws, [], view.current_care)
+    spread = None if uncertain is None else uncertain.severity
     if json:
         from cartsight.reporting.hta_document import severity_document
 
-        print_json({**_head(loaded), **severity_document(view)})
+        print_json({**_head(loaded), **severity_document(view), "parameter_draws": spread})
         return
     from cartsight.cli.hta_print import print_severity
 
-    print_severity(loaded, view)
+    print_severity(loaded, view, spread)
 
 
 @app.command()
@@ -125,6 +133,7 @@ def scenarios(
     only: Annotated[
         list[str] | None, typer.Option("--only", help="Only the analysis of this name; may be given several times.")
     ] = None,
+    draws: Draws = 0,
     patients: Patients = None,
     json: Json = False,
     seed: Seed = None,
@@ -151,6 +160,7 @@ def scenarios(
         analyses = [one for one in analyses if one.name in only]
     with stderr_console(quiet).status("running scenario analyses"):
         table = run_scenario_table(loaded, analyses)
+        uncertain = _over_draws(loaded, draws, analyses, None)
     if json:
         print_json(
             {
@@ -158,12 +168,13 @@ def scenarios(
                 "reference_arm": table.reference_arm,
                 "counted_patients": table.patients,
                 "rows": table.rows,
+                "parameter_draws": None if uncertain is None else {"draws": uncertain.draws, "rows": uncertain.rows},
             }
         )
         return
     from cartsight.cli.hta_print import print_scenarios
 
-    print_scenarios(loaded, table)
+    print_scenarios(loaded, table, uncertain)
 
 
 @app.command("single-therapy")
@@ -329,6 +340,21 @@ def _load(name: str, seed: int | None, patients: int | None) -> Scenario:
             raise InputError(error.problem, field=option, found=error.found) from None
     check_arms(loaded)
     return loaded
+
+
+def _over_draws(
+    loaded: Scenario, draws: int, analyses: list[ScenarioAnalysis], current_care: str | None
+) -> ReviewerDraws | None:
+    """Return the same views over parameter draws, where any are asked for."""
+    from cartsight.core.errors import InputError
+
+    if draws == 0:
+        return None
+    from cartsight.comparison.reviewer_draws import FEWEST_DRAWS, reviewer_draws
+
+    if not FEWEST_DRAWS <= draws <= 100_000:
+        raise InputError("out of range", field="--draws", found=draws, allowed=f"0, or {FEWEST_DRAWS} to 100000")
+    return reviewer_draws(loaded, analyses, current_care=current_care, draws=draws)
 
 
 @contextmanager

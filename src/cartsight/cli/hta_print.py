@@ -12,6 +12,7 @@ from cartsight.cli.output import stdout_console
 
 if TYPE_CHECKING:
     from cartsight.comparison.partitioned_view import PartitionedView
+    from cartsight.comparison.reviewer_draws import ReviewerDraws, SeverityDraws
     from cartsight.comparison.reviewer_views import EquityArm, SeverityView, SingleTherapyArm
     from cartsight.comparison.scenario_table import ScenarioTable
     from cartsight.reporting.cheers import CheersItem
@@ -65,8 +66,8 @@ def print_partitioned(scenario: Scenario, views: Sequence[PartitionedView]) -> N
         )
 
 
-def print_severity(scenario: Scenario, view: SeverityView) -> None:
-    """Print the shortfall, the weight and what it does to each arm."""
+def print_severity(scenario: Scenario, view: SeverityView, draws: SeverityDraws | None = None) -> None:
+    """Print the shortfall, the weight and what it does to each arm, with the spread over parameter draws."""
     shortfall = view.shortfall
     _say(
         f"Established practice: {scenario.arms[view.current_care].label}. Discounted at {100 * view.discount_rate:g} %."
@@ -89,12 +90,23 @@ def print_severity(scenario: Scenario, view: SeverityView) -> None:
             _whole(arm.weighted_icer),
         )
     console.print(table)
+    if draws is not None:
+        weights = ", ".join(f"{name} in {100 * share:.0f} %" for name, share in draws.probability_of_weight.items())
+        _say(
+            f"Over {draws.draws} parameter draws (mean, 95 % interval): absolute shortfall {_interval(draws.absolute, 2)}, "
+            f"proportional {_interval(draws.proportional, 3)}; weight {weights} of the draws."
+        )
     for remark in view.remarks:
         _say(remark)
 
 
-def print_scenarios(scenario: Scenario, table: ScenarioTable) -> None:
-    """Print the net benefit of each arm against the reference in every scenario analysis."""
+def _interval(values: tuple[float, float, float], digits: int) -> str:
+    mean, low, high = values
+    return f"{mean:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def print_scenarios(scenario: Scenario, table: ScenarioTable, draws: ReviewerDraws | None = None) -> None:
+    """Print the net benefit of each arm against the reference in every scenario analysis, with intervals over draws."""
     others = [name for name in scenario.arms if name != table.reference_arm]
     _say(
         f"Incremental net benefit against {scenario.arms[table.reference_arm].label}, thousand {table.money}, at the decision "
@@ -114,6 +126,16 @@ def print_scenarios(scenario: Scenario, table: ScenarioTable) -> None:
         "; ".join(f"[{numbers[name]}] {arm.label}" for name, arm in scenario.arms.items())
         + ". * another arm than in the base case."
     )
+    if draws is None:
+        return
+    _say(f"\n95 % intervals of the same difference over {draws.draws} parameter draws, thousand {table.money}:")
+    spread = _table("Scenario", *(f"\\[{numbers[name]}]" for name in others), "Other best")
+    for one in draws.rows:
+        found = {arm.arm: arm for arm in one.arms}
+        cells = [f"{found[name].low / 1e3:,.0f} to {found[name].high / 1e3:,.0f}" for name in others]
+        spread.add_row(one.name, *cells, f"{100 * one.probability_decision_changes:.0f} %")
+    stdout_console().print(spread)
+    _say("Other best: share of the draws in which another arm is best than in the base case of the same draw.")
 
 
 def print_single_therapy(scenario: Scenario, views: Sequence[SingleTherapyArm], remarks: Sequence[str]) -> None:

@@ -37,6 +37,8 @@ _AFTER_THE_FLOW = (
     "transplant",
     "secondary_malignancy",
 )
+BASE_CASE = ScenarioAnalysis("base case", "As the scenario states it")
+
 _POPULATION_AFTER_THE_FLOW = (
     "background_mortality",
     "other_care",
@@ -135,21 +137,20 @@ def run_scenario_table(
     chosen = standard_analyses(scenario) if analyses is None else tuple(analyses)
     names = [change.name for change in chosen]
     twice = [name for name in names if names.count(name) > 1]
-    if twice or "base case" in names:
-        raise InputError("every scenario analysis needs its own name", found=twice[0] if twice else "base case")
+    if twice or BASE_CASE.name in names:
+        raise InputError("every scenario analysis needs its own name", found=twice[0] if twice else BASE_CASE.name)
     every = [(change, changed_scenario(scenario, change)) for change in chosen]
     used = scenario.analysis.seed if seed is None else seed
-    base_change = ScenarioAnalysis("base case", "As the scenario states it")
-    engine = _Engine(scenario, used)
-    base = engine.run(base_change, scenario)
+    engine = AnalysisEngine(scenario, used)
+    base = engine.run(BASE_CASE, scenario)
     reference = scenario.reference_arm
-    rows = [_row(base_change, scenario, base, base, scenario, reference, None)]
+    rows = [_row(BASE_CASE, scenario, base, base, scenario, reference, None)]
     for change, changed in every:
         rows.append(_row(change, changed, engine.run(change, changed), base, scenario, reference, rows[0].best))
     return ScenarioTable(reference, len(next(iter(base.values())).outcomes), scenario.analysis.money, tuple(rows))
 
 
-class _Engine:
+class AnalysisEngine:
     """Runs scenario analyses; keeps the flows of the base case for all that do not touch the flow."""
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
@@ -160,10 +161,14 @@ class _Engine:
             name: run_flow(scenario, name, seed, patients=patients) for name in scenario.arms
         }
 
-    def run(self, change: ScenarioAnalysis, changed: Scenario) -> dict[str, ArmRun]:
+    def run(
+        self, change: ScenarioAnalysis, changed: Scenario, arms: tuple[str, ...] | None = None
+    ) -> dict[str, ArmRun]:
+        """Return the runs of the arms under a change that has been made to the scenario."""
+        names = tuple(self._flows) if arms is None else arms
         if change.extra_wait_days > 0.0 or any(touches_the_flow(path) for path in change.values):
-            return run_arms(changed, self._seed, extra_wait_days=change.extra_wait_days)
-        return {name: price_arm(changed, name, flow, self._seed, self._draws) for name, flow in self._flows.items()}
+            return run_arms(changed, self._seed, names, extra_wait_days=change.extra_wait_days)
+        return {name: price_arm(changed, name, self._flows[name], self._seed, self._draws) for name in names}
 
 
 def touches_the_flow(path: str) -> bool:

@@ -11,9 +11,11 @@ import numpy.typing as npt
 from cartsight.comparison.metrics import STANDARD
 from cartsight.comparison.results import Estimate
 from cartsight.comparison.single_arm import ArmRun
+from cartsight.core.units import DAYS_PER_MONTH
 from cartsight.economics.cost_of_goods import CostOfGoods
 from cartsight.outcomes import CAUSES_OF_DEATH, Curve, access_metrics, cumulative_incidence, overall_survival
 from cartsight.outcomes.qaly_breakdown import STATES, qalys_by_state
+from cartsight.outcomes.states import state_occupancy
 from cartsight.reporting.goods_document import goods_document
 from cartsight.reporting.pathway_flow import days_spent, endings, stages
 from cartsight.scenario.arms import as_product
@@ -41,6 +43,8 @@ def arm_document(run: ArmRun, estimates: dict[str, Estimate] | None) -> dict[str
         "days_spent": days_spent(run),
         "curves": _curves(run),
         "deaths": _deaths(run),
+        "states": _states(run),
+        "later_course": _later_course(run),
         "cost_categories": _costs(run),
         "qalys_by_state": _qalys(run),
         "cost_of_goods": _goods(run),
@@ -135,6 +139,38 @@ def _deaths(run: ArmRun) -> list[dict[str, Any]]:
     counts = run.outcomes.deaths_by_cause()
     total = max(len(run.outcomes), 1)
     return [{"cause": cause, "share": counts[cause] / total} for cause in CAUSES_OF_DEATH if counts[cause] > 0]
+
+
+def _states(run: ArmRun) -> dict[str, Any]:
+    months = SURVIVAL_MONTHS[run.outcomes.horizon_days >= SURVIVAL_MONTHS * DAYS_PER_MONTH]
+    shares = state_occupancy(run.outcomes, months)
+    return {
+        "time_zero": "referral",
+        "months": months,
+        "shares": {name: _short(share) for name, share in shares.items() if share.any()},
+    }
+
+
+def _later_course(run: ArmRun) -> dict[str, Any] | None:
+    """Return the shares of the infused who get each later line, a transplant, a new cancer; None where none is stated."""
+    later, infused = run.outcomes.later, run.outcomes.infused
+    arm = as_product(run.scenario.arms[run.name])
+    if later is None or arm is None or not infused.any():
+        return None
+    stated = {} if arm.after_relapse is None else arm.after_relapse.lines
+    return {
+        "lines": [
+            {
+                "name": name,
+                "label": stated[name].label,
+                "treated": float(np.mean(np.isfinite(line.start_day[infused]))),
+                "responded": float(np.mean(line.responded[infused])),
+            }
+            for name, line in later.lines.items()
+        ],
+        "transplanted": float(np.mean(np.isfinite(later.transplant_day[infused]))),
+        "secondary_malignancy": float(np.mean(np.isfinite(later.secondary_malignancy_day[infused]))),
+    }
 
 
 def _costs(run: ArmRun) -> list[dict[str, Any]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from cartsight.scenario import Scenario
+from cartsight.scenario.arms import as_product
 
 _ALWAYS = (
     "Each arm treats every referred patient alone: arms do not share plants, hospitals or patients, and nobody switches to another arm's product after a failure; they go to other care.",
     "Demand is steady over the observation window: no growth, season, launch or ramp-up, and no learning of plants or hospitals.",
     "Patients do not travel: distance, lodging, caregivers' time and lost work are not counted.",
     "The price is paid as stated: no confidential discount, outcome-based contract, instalment or change of payer.",
-    "Second cancers, late infertility and other rare late effects have no event of their own; they are in non-relapse and background mortality only as far as the cited figures contain them.",
+    "Late infertility, late infections and other rare late effects have no event of their own; they are in non-relapse and background mortality only as far as the cited figures contain them.",
     "Structure is fixed: the family of each survival curve and the choice for or against cure are stated in the scenario and not averaged over alternatives.",
     "Utilities fall with age as in the general population; disutility of waiting is a constant.",
 )
@@ -34,6 +35,14 @@ _BY_MODALITY = {
 }
 
 
+_WITHOUT_TABLE = {
+    "secondary_malignancy": "Second cancers have no event of their own; they are in non-relapse and background mortality only as far as the cited figures contain them.",
+    "after_relapse": "Treatment after the product has failed is inside survival after relapse, its utility and its cost: later lines are not simulated one by one.",
+    "transplant": "No response is consolidated by a transplant, except inside the cited survival figures.",
+}
+"""What a product arm leaves out where it does not have the table."""
+
+
 def not_modelled(scenario: Scenario) -> list[dict[str, Any]]:
     """Return what this scenario's comparison leaves out: topic (``all arms`` or a modality) and statement."""
     found = [{"topic": "all arms", "statement": text} for text in _ALWAYS]
@@ -50,6 +59,12 @@ def not_modelled(scenario: Scenario) -> list[dict[str, Any]]:
                 "statement": "Products are charged at their cost of goods: prices, margins, research and launch costs are left out.",
             }
         )
+    products = {name: arm for name, arm in scenario.arms.items() if as_product(arm) is not None}
+    for table, text in _WITHOUT_TABLE.items():
+        without = [arm.label for arm in products.values() if getattr(arm, table) is None]
+        if without:
+            topic = "all arms" if len(without) == len(products) else ", ".join(without)
+            found.append({"topic": topic, "statement": text})
     modalities = dict.fromkeys(arm.modality for arm in scenario.arms.values())
     for modality in modalities:
         found += [{"topic": modality, "statement": text.partition(": ")[2]} for text in _BY_MODALITY[modality]]

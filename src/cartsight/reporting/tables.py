@@ -51,6 +51,7 @@ def _patients_of(run: ArmRun) -> pa.Table:
         "death_day": _nullable(outcomes.death_day),
         "cause_of_death": pa.array(np.array(CAUSES_OF_DEATH, dtype=object)[outcomes.death_cause], type=pa.string()),
         "retreated": outcomes.retreated,
+        **_later(run),
         "life_years": outcomes.life_years,
         "life_years_discounted": outcomes.life_years_discounted,
         "qalys": outcomes.qalys,
@@ -60,6 +61,20 @@ def _patients_of(run: ArmRun) -> pa.Table:
     }
     columns |= {f"cost: {name}": costs.of(name) for name in costs.categories}
     return pa.table(columns)
+
+
+def _later(run: ArmRun) -> dict[str, Any]:
+    later = run.outcomes.later
+    if later is None:
+        nobody = pa.nulls(len(run.outcomes), pa.float64())
+        none = np.zeros(len(run.outcomes), dtype=np.int64)
+        return {"later_lines": none, "transplant_day": nobody, "secondary_malignancy_day": nobody}
+    lines = [np.isfinite(line.start_day) for line in later.lines.values()]
+    return {
+        "later_lines": np.sum(lines, axis=0, dtype=np.int64) if lines else np.zeros(len(run.outcomes), dtype=np.int64),
+        "transplant_day": _nullable(later.transplant_day),
+        "secondary_malignancy_day": _nullable(later.secondary_malignancy_day),
+    }
 
 
 def _nullable(day: Any) -> pa.Array:

@@ -17,6 +17,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "adverse events": ("adverse events", "immunoglobulin"),
     "follow-up": ("follow-up",),
     "relapse care": ("relapse care", "retreatment"),
+    "later lines, transplant, new cancers": ("later lines", "transplant", "secondary malignancy"),
     "other care": ("other care",),
     "end of life": ("end of life",),
 }
