@@ -91,11 +91,23 @@ class SupplySource(Frozen):
     lots_at_once: int | None = Field(
         None, ge=1, le=1000, description="Lots that the maker has in making at once; further orders queue."
     )
+    outages: tuple[tuple[float, float], ...] = Field(
+        (),
+        description="Days [first, last] from the start of the simulation on which the maker starts no lot; "
+        "orders of those days wait, or go to a second source that works.",
+    )
 
     @model_validator(mode="after")
     def _amount(self) -> Self:
         if (self.units_per_lot is None) == (self.vector_yield is None):
             raise ValueError("give either units_per_lot or vector_yield")
+        last = -1.0
+        for start, end in self.outages:
+            if not last < start < end:
+                raise ValueError(
+                    f"outages are [first day, last day] in order of time and apart, not [{start:g}, {end:g}]"
+                )
+            last = end
         if self.expected_units < 1.0:
             raise ValueError(f"a lot must be enough for at least one run, not {self.expected_units:.3g}")
         return self

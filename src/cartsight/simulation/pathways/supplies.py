@@ -8,16 +8,17 @@ import numpy as np
 
 from cartsight.core.distributions import Constant
 from cartsight.scenario.supplies import SecondSource, Supply, SupplySource
-from cartsight.simulation import FlowModel, FlowResult, Goto
+from cartsight.simulation import Calendar, FlowModel, FlowResult, Goto
 from cartsight.simulation import steps as s
 from cartsight.simulation.pathways.patients import Window
 from cartsight.simulation.pathways.periods import declare_period, read_period
+from cartsight.simulation.pathways.plants import UNLIMITED
 
 RECEIVED, REJECTED = "supply received", "supply rejected"
 STOCK_OUT = "stock-out"
 """Start of the mark of a run that found a stock empty: "stock-out: vector"."""
 
-UNITS, QUALIFIED = "units", "days until qualified"
+UNITS, QUALIFIED, CLOSED = "units", "days until qualified", "changes of the first source to come"
 
 
 def stock_of(name: str) -> str:
@@ -32,7 +33,7 @@ def declare_supplies(model: FlowModel, supplies: Mapping[str, Supply], window: W
     """
     if not supplies:
         return
-    for attribute in (UNITS, QUALIFIED):
+    for attribute in (UNITS, QUALIFIED, CLOSED):
         if attribute not in model.lot_attributes:
             model.attribute(attribute, entity="lot")
     for name, supply in supplies.items():
@@ -56,17 +57,35 @@ def _lot(model: FlowModel, name: str, supply: Supply) -> list[s.Step]:
             declare_period(model, f"{name} second source", [other.qualified_on_day])
             steps += [*read_period(f"{name} second source", QUALIFIED), s.Test(QUALIFIED, "==", 0.0, otherwise="first")]
         steps += [
+            *_while_closed(model, name, supply.source),
             s.Chance(f"{name}: from the second source", other.share.x, otherwise="first"),
+            s.Label("second"),
             *_from(model, f"{name}, second source", name, other),
             s.Label("first"),
         ]
     return [*steps, *_from(model, name, name, supply.source)]
 
 
+def _while_closed(model: FlowModel, name: str, source: SupplySource) -> list[s.Step]:
+    """Return the steps that send an order to the second source while the first is closed."""
+    if not source.outages:
+        return []
+    edges = [day for outage in source.outages for day in outage if day > 0.0]
+    declare_period(model, f"{name} first source", edges)
+    steps = read_period(f"{name} first source", CLOSED)
+    for number in range(len(source.outages)):
+        # An outage is on while its end and both days of every later one are still to come.
+        to_come = 2.0 * (len(source.outages) - number) - 1.0
+        following = f"{name}: not outage {number + 1}"
+        steps += [s.Test(CLOSED, "==", to_come, otherwise=following), s.Jump("second"), s.Label(following)]
+    return steps
+
+
 def _from(model: FlowModel, who: str, name: str, source: SupplySource) -> list[s.Step]:
     lead: list[s.Step] = [s.Delay(f"{who}: lead time", source.lead_time.distribution)]
-    if source.lots_at_once is not None:
-        model.resource(f"supplier/{who}", source.lots_at_once)
+    if source.lots_at_once is not None or source.outages:
+        calendar = Calendar(outages=source.outages) if source.outages else None
+        model.resource(f"supplier/{who}", source.lots_at_once or UNLIMITED, calendar=calendar)
         lead = [s.Seize(f"supplier/{who}"), *lead, s.Free(f"supplier/{who}")]
     hold: list[s.Step] = []
     if source.quality_control_hold is not None:
