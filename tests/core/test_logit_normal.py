@@ -11,7 +11,7 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from cartsight.core.errors import InputError
-from cartsight.core.logit_normal import logit_normal_intercept, logit_normal_mean
+from cartsight.core.logit_normal import logit_normal_intercept, logit_normal_intercept_given, logit_normal_mean
 
 
 @pytest.mark.parametrize(("sd", "tolerance"), [(0.3, 1e-13), (1.0, 1e-13), (2.0, 1e-9), (2.5, 1e-7), (5.0, 5e-5)])
@@ -49,3 +49,16 @@ def test_certain_probabilities_and_arrays() -> None:
 def test_bad_input(probability: float, sd: float) -> None:
     with pytest.raises(InputError):
         logit_normal_intercept(probability, sd)
+
+
+def test_an_effect_shared_with_an_earlier_failure_keeps_the_stated_share() -> None:
+    # 400 000 draws: standard error of the share below 0.0006
+    rng = np.random.default_rng(3)
+    z = rng.standard_normal(400_000)
+    first, second, sd = 0.08, 0.10, 1.5
+    spared = rng.random(z.size) > 1.0 / (1.0 + np.exp(-(float(logit_normal_intercept(first, sd)) + sd * z)))
+    shift = logit_normal_intercept_given(second, sd, first)
+    failed = rng.random(z.size) < 1.0 / (1.0 + np.exp(-(shift + sd * z)))
+    assert float(np.mean(failed[spared])) == pytest.approx(second, abs=0.0025)
+    assert shift > float(logit_normal_intercept(second, sd))
+    assert logit_normal_intercept_given(second, 0.0, first) == pytest.approx(float(np.log(0.1 / 0.9)))

@@ -23,6 +23,7 @@ from cartsight.core.errors import InputError
 from cartsight.reporting.plain_types import plain
 from cartsight.scenario import Scenario, find_scenario
 from cartsight.scenario.loading import read_toml
+from cartsight.scenario.release import specification_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,17 +69,20 @@ def check_target(target: Path) -> None:
 
 
 def source_files(name_or_path: str | Path) -> tuple[Path, ...]:
-    """Return a scenario's file and, through ``extends``, all files it builds on."""
+    """Return a scenario's file, through ``extends`` all files it builds on, and the release specifications they name."""
     files: list[Path] = []
+    specifications: list[Path] = []
     path: Path | None = find_scenario(name_or_path)
     while path is not None and path.resolve() not in [file.resolve() for file in files]:
         files.append(path)
-        parent = read_toml(path).get("extends")
+        raw = read_toml(path)
+        specifications += [file for file in specification_files(raw, path) if file not in specifications]
+        parent = raw.get("extends")
         if not isinstance(parent, str):
             break
         beside = path.parent / parent
         path = beside if beside.is_file() else find_scenario(parent)
-    return tuple(files)
+    return (*files, *specifications)
 
 
 def write_run_folder(target: Path, record: RunRecord, *, started: datetime) -> Path:

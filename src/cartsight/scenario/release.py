@@ -117,6 +117,13 @@ def _with_numbers(raw: Raw, name: str, arm: Raw, section: str, file: Path, state
             "the name of a specification set is expected", field=f"arms.{name}.{section}.release_region", found=region
         )
     where = file.parent / arm[section][KEY]
+    if not where.is_file():
+        raise InputError(
+            "no such release specification; its path is relative to this file",
+            file=file,
+            field=f"arms.{name}.{section}.{KEY}",
+            found=arm[section][KEY],
+        )
     specification = _read(where, region)
     of = f"{MARK}{arm[section][KEY]} ({specification.region})"
     if section == "process":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cartsight.core.distributions import Constant, Distribution, LogNormal, Normal, QuantileTable
-from cartsight.core.logit_normal import logit_normal_intercept
+from cartsight.core.logit_normal import logit_normal_intercept_given
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm
 from cartsight.simulation import steps as s
@@ -76,7 +76,9 @@ def odds_of(arm: AutologousArm, on: str, others: OfPatients, material: MaterialE
     if material.log_effects:
         intercept = material.intercept(on, failure, sd) + others.at_average
     else:
-        intercept = float(logit_normal_intercept(failure, sd)) + others.at_average
+        # only finished batches come to release, and the same patient effect let them be finished
+        spared = process.manufacturing_failure.x if on == OUT_OF_SPECIFICATION else 0.0
+        intercept = logit_normal_intercept_given(failure, sd, spared) + others.at_average
     effects = {
         "starting_material": -process.patient_sd.x,
         "worsened": -math.log(max(process.odds_ratio_if_worsened.x, 1e-6)),
