@@ -373,7 +373,8 @@ def interpret(
                 born = PATIENT
                 events += 1
             elif heap == 0:
-                outcome = STUCK
+                # Lots may wait for ever for a bank that is used up; they stay in progress. Patients may not.
+                outcome = STUCK if patients > 0 else OK
                 break
             else:
                 time = times[0]
@@ -421,7 +422,7 @@ def interpret(
                           setup_law, setup_mean, units, unit_time, statistics, reg)  # fmt: skip
                     idle_changes += 1
                     if idle_changes > IDLE_CHANGES and upcoming >= arrivals:
-                        outcome = STUCK
+                        outcome = STUCK if patients > 0 else OK
                         break
                     continue
                 if kind == REPAIRED:

@@ -1071,7 +1071,7 @@ class Interpreter:
                 self.arrive()
                 return
         if not self.events:
-            raise Stopped(t.STUCK)
+            raise Stopped(t.STUCK if self.patients > 0 else t.OK)
         self.now, kind, row, version = heapq.heappop(self.events)
         self.work += 1
         if self.work > self.limit:
@@ -1080,7 +1080,7 @@ class Interpreter:
             self.change_capacity(row)
             self.idle_changes += 1
             if self.idle_changes > 100_000 and self.upcoming >= self.arrivals:
-                raise Stopped(t.STUCK)
+                raise Stopped(t.STUCK if self.patients > 0 else t.OK)
             return
         if kind == REPAIRED:
             self.repaired(row)
@@ -1137,9 +1137,15 @@ def run_reference(
     try:
         run.run()
     except Stopped as stop:
+        if stop.outcome == t.OK:  # what is left are lots that wait for a stock which never comes
+            return _finished(run, state)
         state.registers[CULPRIT], state.registers[CULPRIT_GROUP] = stop.culprit, stop.group
         state.clock_and_ticket[0] = run.now
         return stop.outcome, state
+    return _finished(run, state)
+
+
+def _finished(run: Interpreter, state: RunState) -> tuple[int, RunState]:
     n, m = run.arrivals, len(run.started)
     size = run.size
     attribute_width, mark_width = (
@@ -1150,7 +1156,7 @@ def run_reference(
     attributes: list[float] = []
     marks: list[float] = []
     for row in range(n + m):
-        end_time[row], status[row], entity = run.ended[row]
+        end_time[row], status[row], entity = run.ended.get(row) or (math.nan, 0, run.entities[row])
         attributes += entity.attributes
         marks += [entity.marks.get(i, math.nan) for i in range(mark_width[row >= n])]
     del attribute_width
