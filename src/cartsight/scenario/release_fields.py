@@ -24,8 +24,9 @@ def from_specification(fields: tuple[str, ...]) -> Callable[[dict[str, Any]], No
     """Return the change of a section's JSON Schema: `fields` are required unless a release specification is named."""
 
     def change(schema: dict[str, Any]) -> None:
-        schema["required"] = [name for name in schema.get("required", []) if name not in fields]
+        required = schema.get("required", [])
+        schema["required"] = [name for name in required if name not in fields]
         schema["if"] = {"not": {"required": ["release_specification"]}}
-        schema["then"] = {"required": list(fields)}
+        schema["then"] = {"required": [name for name in fields if name in required]}
 
     return change
