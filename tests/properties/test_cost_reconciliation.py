@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from cartsight.economics.cost_of_goods import CostLine, CostOfGoods, apportion, reconcile
 from cartsight.scenario.cost_drivers import DRIVERS
+from cartsight.scenario.cost_drivers import driver as find_driver
 from cartsight.simulation.pathways.plant import FATES, BatchTable, PlantRecord, ResourceUse
 
-VARIABLE = [name for name, driver in DRIVERS.items() if not driver.fixed]
+VARIABLE = [name for name, driver in DRIVERS.items() if not driver.fixed] + ["vector lots ordered"]
 
 
 @given(st.integers(0, 10**12), st.lists(st.floats(0.0, 1e9), min_size=1, max_size=60).filter(lambda w: sum(w) > 1e-6))
@@ -35,15 +36,15 @@ def plants(draw: st.DrawFn) -> tuple[CostOfGoods, PlantRecord]:
     table = BatchTable(np.arange(n, dtype=np.float64), np.arange(n, dtype=np.int64), fate, days)
     years = draw(st.sampled_from([0.5, 1.0, 2.0, 3.7]))
     made = "lots started" if in_lots else "batches started"
-    counts = {made: float(n), "line days in runs": draw(st.floats(0.0, 1e4)), "vector lots received": 7.0}
-    counts["vector lots expired"] = draw(st.floats(0.0, 7.0))
+    counts = {made: float(n), "line days in runs": draw(st.floats(0.0, 1e4)), "vector units received": 7.0}
+    counts["vector units expired"] = draw(st.floats(0.0, 7.0))
     lines = []
     for i in range(draw(st.integers(1, 8))):
         fixed = draw(st.booleans())
         driver = draw(st.sampled_from(["site years", "line years"] if fixed else VARIABLE))
         total = draw(st.floats(0.0, 1e9))
         used = draw(st.floats(0.0, 1.0)) if fixed else 1.0
-        carrier = "line days" if fixed else DRIVERS[driver].carrier
+        carrier = "line days" if fixed else find_driver(driver).carrier
         kind = draw(st.sampled_from(["capital", "labour", "materials"]))
         staff = draw(st.booleans())
         lines.append(CostLine(f"line {i}", kind, driver, 1.0, total, total, fixed, used, ((carrier, 1.0),), staff))
@@ -84,7 +85,7 @@ def test_batches_bear_what_the_rows_of_batches_say(case: tuple[CostOfGoods, Plan
     table = reconcile(goods, plant)
     assert (table.batch_cents >= 0).all()
     if "batches started" in plant.counts:
-        rows = [row for row in table.rows if row.name not in ("borne by no batch of the window", "vector lots expired")]
+        rows = [row for row in table.rows if row.name not in ("borne by no batch of the window", "supplies expired")]
         assert int(table.batch_cents.sum()) == sum(row.cents for row in rows if not row.name.startswith("idle"))
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from cartsight.core.errors import nearest
 from cartsight.core.units import unit
-from cartsight.scenario.cost_drivers import DRIVERS, FIXED_DRIVERS
+from cartsight.scenario.cost_drivers import DRIVERS, FIXED_DRIVERS, driver, driver_names, find_driver
 from cartsight.scenario.cost_numbers import MoneyPerDriver, MoneyPerHour, WorkHours
 from cartsight.scenario.numbers import Frozen, Ratio
 
@@ -37,17 +37,15 @@ class Activity(Frozen):
 
     @model_validator(mode="after")
     def _stated_once(self) -> Self:
-        if self.driver not in DRIVERS:
+        if find_driver(self.driver) is None:
             hint = nearest(self.driver, DRIVERS)
-            raise ValueError(
-                f"unknown cost driver {self.driver!r}; allowed: {', '.join(DRIVERS)}. {hint or ''}".strip()
-            )
+            raise ValueError(f"unknown cost driver {self.driver!r}; allowed: {driver_names()}. {hint or ''}".strip())
         if (self.amount is None) == (self.hours is None):
             raise ValueError("an activity needs either amount or hours")
         if self.amount is not None:
             if self.cost_per_hour is not None or self.staff is not None:
                 raise ValueError("cost_per_hour and staff go with hours, not with an amount")
-            per, fitting = unit(self.amount.stated_unit).per, DRIVERS[self.driver].units
+            per, fitting = unit(self.amount.stated_unit).per, driver(self.driver).units
             if per is not None and per not in fitting:
                 raise ValueError(
                     f"an amount per {per} does not fit the driver {self.driver!r}; allowed: per {', '.join(fitting)}"
@@ -59,7 +57,7 @@ class Activity(Frozen):
     @property
     def fixed(self) -> bool:
         """Whether the cost runs whatever is made."""
-        return DRIVERS[self.driver].fixed
+        return driver(self.driver).fixed
 
 
 class Staff(Frozen):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
+
+from cartsight.core.errors import InputError, nearest
 
 Carrier = Literal[
     "started",
@@ -89,24 +92,51 @@ DRIVERS: dict[str, Driver] = {
     "line days in runs": Driver("days that lines were held", ("line_day", "day"), "line days"),
     "quality control lane days": Driver("days that places in release testing were held", ("day",), "finished"),
     "quality control tests": Driver("release tests done, repeats included", _PIECE, "finished"),
-    "vector lots received": Driver("vector lots received at the plant", ("lot", "batch"), "started"),
-    "vector lots expired": Driver("vector lots or remainders discarded at expiry", ("lot", "batch"), "started"),
-    "donors screened": Driver("donors recruited and screened", ("person", "unit"), "started"),
-    "donor leukaphereses": Driver("leukaphereses of healthy donors", ("visit", "unit"), "started"),
-    "working banks started": Driver("working cell banks made and tested", _PIECE, "started"),
-    "bank vials used": Driver("vials of a cell bank that lots started from", ("vial",), "started"),
-    "fill line years": Driver("fill-finish lines times years, busy or idle", ("line", "year"), "capacity", "fill line"),
-    "fillings": Driver("fillings on a fill-finish line", _LOT, "finished"),
-    "vials filled": Driver("vials filled, samples included", ("vial", "unit"), "finished"),
-    "lots recalled": Driver("released lots that were recalled", ("lot", "batch"), "released"),
-    "doses withdrawn": Driver("doses on hand or on their way when their lot was recalled", ("dose", "vial"), "released"),
-    "consignments to depots": Driver("consignments from the central store to depots", ("shipment",), "released"),
-    "doses lost at thaw": Driver("doses lost at thaw or on the way", ("dose", "vial"), "doses taken"),
     "changeovers": Driver("changeovers of a line between products or processes", _PIECE, "started"),
     "cleanings": Driver("clean-downs of a line between runs", _PIECE, "started"),
     "repairs": Driver("repairs of lines and instruments", _PIECE, "started"),
     "media fills": Driver("media fills, the simulated runs that qualify people and lines", _PIECE, "started"),
 }
 """What may be counted in a plant, by name. A run counts those that its arm's features have."""
+
+_SUPPLY: dict[str, Driver] = {
+    "lots ordered": Driver("lots of a supply ordered, failed ones included", _LOT, "started"),
+    "lots received": Driver("lots of a supply received", _LOT, "started"),
+    "lots from the second source": Driver("lots of a supply ordered from its second source", _LOT, "started"),
+    "units received": Driver("units of a supply received, each enough for one use", ("unit", "dose"), "started"),
+    "units used": Driver("units of a supply used", ("unit", "dose"), "started"),
+    "units expired": Driver("units of a supply discarded at expiry", ("unit", "dose"), "started"),
+}
+_SUPPLY_NAME = re.compile(rf"(.+) ({'|'.join(_SUPPLY)})")
+SUPPLY_DRIVERS: tuple[str, ...] = tuple(f"<supply> {what}" for what in _SUPPLY)
+"""Drivers that every supply of an arm has under its own name, for example "vector lots ordered"."""
+
+
+def find_driver(name: str) -> Driver | None:
+    """Return the driver of a name, one of a supply's included; None when there is none."""
+    if name in DRIVERS:
+        return DRIVERS[name]
+    found = _SUPPLY_NAME.fullmatch(name)
+    return _SUPPLY[found.group(2)] if found is not None else None
+
+
+def driver(name: str) -> Driver:
+    """Return the driver of a name that is known to be one."""
+    found = find_driver(name)
+    if found is None:
+        raise InputError("unknown cost driver", found=name, allowed=driver_names(), hint=nearest(name, DRIVERS))
+    return found
+
+
+def driver_names() -> str:
+    """Return all names of drivers, for a message."""
+    return ", ".join((*DRIVERS, *SUPPLY_DRIVERS))
+
+
+def supply_of(name: str) -> str | None:
+    """Return the supply whose driver this is, if it is one's."""
+    found = _SUPPLY_NAME.fullmatch(name) if name not in DRIVERS else None
+    return found.group(1) if found is not None else None
+
 
 FIXED_DRIVERS: tuple[str, ...] = tuple(name for name, driver in DRIVERS.items() if driver.fixed)

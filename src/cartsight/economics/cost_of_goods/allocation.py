@@ -17,7 +17,7 @@ import numpy.typing as npt
 from cartsight.core.errors import InputError
 from cartsight.economics.cost_of_goods.budget import idle_part
 from cartsight.economics.cost_of_goods.result import CostLine, CostOfGoods
-from cartsight.scenario.cost_drivers import Carrier
+from cartsight.scenario.cost_drivers import Carrier, supply_of
 from cartsight.simulation.pathways.plant import BatchTable, PlantRecord
 
 Float = npt.NDArray[np.float64]
@@ -27,7 +27,7 @@ IN_SPECIFICATION = "infused in specification"
 OUT_OF_SPECIFICATION = "infused out of specification"
 NOT_INFUSED = "released, not infused"
 GIVEN, EXPIRED, STOCK = "doses taken for patients", "doses expired", "doses added to stock"
-EXPIRED_VECTOR = "vector lots expired"
+EXPIRED_SUPPLY = "supplies expired"
 ABANDONED = "abandoned, patient died or left"
 DISCARDED = "lost after release testing"
 FAILED = "failed in the run"
@@ -53,9 +53,9 @@ _LOST_AT = {
     ABANDONED: "when the patient died or left",
     NOT_INFUSED: "after release",
     EXPIRED: "in stock",
-    EXPIRED_VECTOR: "in the vector store",
+    EXPIRED_SUPPLY: "in the store of supplies",
 }
-_EXPIRING = {"vector lots received": "vector lots expired"}
+_BOUGHT = ("lots ordered", "lots received", "lots from the second source", "units received")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,12 +208,9 @@ class _Sheet:
         used, idle = apportion(cents, np.array([line.used, 1.0 - line.used])).tolist()
         if idle:
             self._add(_IDLE_ROWS[idle_part(line)], line, idle)
-        expired = _EXPIRING.get(line.driver)
-        received = self.plant.counts.get(line.driver, 0.0)
-        if used and expired is not None and received > 0:
-            gone = round(used * min(self.plant.counts.get(expired, 0.0) / received, 1.0))
-            if gone:
-                self._add(EXPIRED_VECTOR, line, gone)
+        gone = round(used * self._expired_share(line.driver))
+        if gone:
+            self._add(EXPIRED_SUPPLY, line, gone)
             used -= gone
         shares = np.array([share for _, share in line.carriers])
         if not used:
@@ -221,6 +218,14 @@ class _Sheet:
         for (carrier, _), part in zip(line.carriers, apportion(used, shares).tolist(), strict=True):
             if part:
                 self._carry(line, carrier, part)
+
+    def _expired_share(self, driver: str) -> float:
+        """Return the share of what was bought of a supply that expired, by units."""
+        supply = supply_of(driver)
+        if supply is None or driver not in {f"{supply} {what}" for what in _BOUGHT}:
+            return 0.0
+        received = self.plant.counts.get(f"{supply} units received", 0.0)
+        return min(self.plant.counts.get(f"{supply} units expired", 0.0) / received, 1.0) if received > 0 else 0.0
 
     def _carry(self, line: CostLine, carrier: Carrier, cents: int) -> None:
         if self.in_lots and carrier in ("doses taken", "infused", "shipped"):
@@ -284,14 +289,14 @@ class _Sheet:
             GIVEN: self.plant.doses_taken,
             EXPIRED: self.plant.doses_expired,
             STOCK: self.plant.doses_received - self.plant.doses_taken - self.plant.doses_expired,
-            EXPIRED_VECTOR: self.plant.counts.get("vector lots expired", math.nan),
+            EXPIRED_SUPPLY: math.nan,
         }
         if row in doses:
             return doses[row]
         return float(np.count_nonzero(self.fates[row])) if row in self.fates else math.nan
 
     def rows(self, annual_cents: int) -> tuple[ReconciliationRow, ...]:
-        order = [*_ROW_OF_FATE.values(), GIVEN, EXPIRED, STOCK, EXPIRED_VECTOR, NOT_CARRIED, *_IDLE_ROWS.values()]
+        order = [*_ROW_OF_FATE.values(), GIVEN, EXPIRED, STOCK, EXPIRED_SUPPLY, NOT_CARRIED, *_IDLE_ROWS.values()]
         names = [name for name in order if name in self.cells]
         if not names:
             return ()

@@ -17,7 +17,8 @@ from cartsight.economics.capital import capital_of_a_line, capital_of_a_site
 from cartsight.economics.cost_of_goods.result import CostLine, CostOfGoods
 from cartsight.scenario.activity_costs import Activity, Staff
 from cartsight.scenario.arms import AllogeneicArm, AutologousArm, InVivoArm
-from cartsight.scenario.cost_drivers import DRIVERS, Carrier
+from cartsight.scenario.cost_drivers import Carrier
+from cartsight.scenario.cost_drivers import driver as find_driver
 from cartsight.scenario.plant_costs import LotCosts, PlantCosts
 from cartsight.simulation.pathways.plant import PlantRecord
 
@@ -82,8 +83,8 @@ def cost_of_goods(arm: AutologousArm | AllogeneicArm | InVivoArm, plant: PlantRe
     categories = fixed | variable
     fixed_total, variable_total = sum(fixed.values()), sum(variable.values())
     idle_parts = {_LINES: idle}
-    if costs.itemised:
-        extra = _itemised_lines(costs, plant)
+    extra = (*_supply_lines(arm, plant), *_itemised_lines(costs, plant))
+    if extra:
         for line in extra:
             name = CATEGORY_OF_KIND.get(line.kind, line.kind)
             categories[name] = categories.get(name, 0.0) + line.total
@@ -158,7 +159,7 @@ def _section_lines(
 def _line(
     name: str, kind: str, driver: str, count: float, unit_cost: float, total: float, plant: PlantRecord
 ) -> CostLine:
-    rule = DRIVERS[driver]
+    rule = find_driver(driver)
     if not rule.fixed:
         return CostLine(name, kind, driver, count, unit_cost, total, False, 1.0, ((rule.carrier, 1.0),))
     used = min(plant.utilisation(rule.resource), 1.0)
@@ -191,6 +192,28 @@ def _itemised_lines(costs: PlantCosts | LotCosts, plant: PlantRecord) -> tuple[C
                 count = {"line years": plant.lines, "site years": plant.sites}[driver] * plant.years
                 charge = estimate.annual_charge
                 lines.append(_line(name, "capital", driver, count, charge, charge * count, plant))
+    return tuple(lines)
+
+
+def _supply_lines(arm: AutologousArm | AllogeneicArm | InVivoArm, plant: PlantRecord) -> tuple[CostLine, ...]:
+    """Lots of vector and other supplies are paid when ordered, failed ones included."""
+    lines = []
+    for name, supply in arm.supplies.items() if isinstance(arm, AutologousArm) else ():
+        if supply.cost_per_lot is None:
+            continue
+        kind = "materials" if supply.source.vector_yield is None else "vector"
+        other = supply.second_source
+        dearer = None if other is None else other.cost_per_lot
+        ordered = _count(plant, f"{name} lots ordered", f"supplies.{name}.cost_per_lot")
+        second = 0.0
+        if dearer is not None:
+            driver = f"{name} lots from the second source"
+            second = _count(plant, driver, f"supplies.{name}.second_source.cost_per_lot")
+            line = f"{name} lots from the second source"
+            lines.append(_line(line, kind, driver, second, dearer.x, dearer.x * second, plant))
+        cost = supply.cost_per_lot.x
+        first = ordered - second
+        lines.append(_line(f"{name} lots", kind, f"{name} lots ordered", first, cost, cost * first, plant))
     return tuple(lines)
 
 

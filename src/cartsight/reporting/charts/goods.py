@@ -16,9 +16,12 @@ BEARERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "patient died or left": ("#4477AA", ("abandoned, patient died or left",)),
     "failed in the run": ("#CCBB44", ("failed in the run",)),
     "lost after release testing": ("#AA3377", ("lost after release testing",)),
-    "expired": ("#882255", ("doses expired", "vector lots expired")),
+    "expired": ("#882255", ("doses expired", "supplies expired")),
     "idle lines, staff and capital": ("#BBBBBB", ("idle lines", "idle capital", "idle staff")),
-    "idle sites and quality overhead": ("#777777", ("idle sites and quality overhead", "borne by no batch of the window")),
+    "idle sites and quality overhead": (
+        "#777777",
+        ("idle sites and quality overhead", "borne by no batch of the window"),
+    ),
 }
 """Groups of rows of a reconciliation, with their colour."""
 
@@ -34,14 +37,14 @@ def bearers_per_infused(arm: dict[str, Any]) -> dict[str, float]:
     rows = arm["cost_of_goods"]["by_activity"]["reconciliation"]["rows"]
     cents = {row["name"]: row["cents"] for row in rows}
     infused = arm["cost_of_goods"]["infused"]
-    return {
-        group: sum(cents.get(name, 0) for name in names) / 100.0 / infused for group, (_, names) in BEARERS.items()
-    }
+    return {group: sum(cents.get(name, 0) for name in names) / 100.0 / infused for group, (_, names) in BEARERS.items()}
 
 
 def bearers_colours(document: dict[str, Any]) -> dict[str, str]:
     """Return {group: colour} of the groups that bear anything, for the legend."""
-    shown = {group for arm in itemised_arms(document) for group, amount in bearers_per_infused(arm).items() if amount > 0}
+    shown = {
+        group for arm in itemised_arms(document) for group, amount in bearers_per_infused(arm).items() if amount > 0
+    }
     return {group: colour for group, (colour, _) in BEARERS.items() if group in shown}
 
 

@@ -18,6 +18,7 @@ from cartsight.simulation.pathways.lot_counts import lot_record
 from cartsight.simulation.pathways.patients import Window, generate_patients, observation_window
 from cartsight.simulation.pathways.plant import PlantRecord, ResourceUse
 from cartsight.simulation.pathways.plant_counts import autologous_batches, count_drivers, lots_made
+from cartsight.simulation.pathways.supplies import supply_counts
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
@@ -175,9 +176,8 @@ def _plant(
             if keep_batches
             else None,
         )
-        return replace(
-            plant, counts=count_drivers(arm, plant, result, _logged(result, t.LEUKAPHERESIS, window), hospitals)
-        )
+        counts = count_drivers(arm, plant, result, _logged(result, t.LEUKAPHERESIS, window), hospitals)
+        return replace(plant, counts=counts | supply_counts(result, arm.supplies, window))
     lots = result.lots
     stock = result.stock("doses", window=True)
     ended = (lots.end_time >= window.start) & (lots.end_time < window.end)
