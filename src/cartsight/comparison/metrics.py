@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cartsight.comparison.lot_metrics import LOT_METRICS
 from cartsight.comparison.single_arm import ArmRun
 from cartsight.core.errors import InputError, nearest
 from cartsight.core.units import DAYS_PER_MONTH, DAYS_PER_YEAR
@@ -56,7 +57,6 @@ def collected(run: ArmRun) -> npt.NDArray[np.bool_]:
     if t.LEUKAPHERESIS in run.trajectories.day:
         return ~np.isnan(_day(run, t.LEUKAPHERESIS))
     return ~np.isnan(_day(run, t.DOSE_TAKEN))
-
 
 
 def _vein_to_vein(run: ArmRun) -> Float:
@@ -119,7 +119,6 @@ def _years_after_infusion_each(run: ArmRun) -> Float:
     return _of_infused((run.outcomes.survival_days - run.outcomes.infusion_day) / DAYS_PER_YEAR, run)
 
 
-
 def _batch_share(run: ArmRun, part: str) -> float:
     plant = run.plant
     if plant is None or plant.started == 0:
@@ -136,7 +135,6 @@ def _goods(run: ArmRun, name: str) -> float:
 
 def _idle_share(run: ArmRun) -> float:
     return run.goods.idle / run.goods.total if run.goods is not None and run.goods.total > 0 else math.nan
-
 
 
 def _complete(run: ArmRun) -> Float:
@@ -185,15 +183,37 @@ STANDARD: tuple[Metric, ...] = (
 
 _BY_NAME = {metric.name: metric for metric in STANDARD}
 _EXTRA: dict[str, tuple[str, str, Callable[[ArmRun], float]]] = {
-    "median_overall_survival_infused_months": ("Median survival from infusion", "months", _median_infused_survival_months),
-    "qalys_per_infused": ("QALYs per infused patient, discounted", "qaly", lambda r: _infused_mean(r.outcomes.qalys_discounted, r)),
-    "share_not_infused": ("Not infused, of those referred", "probability", lambda r: 1.0 - _mean(r.trajectories.infused.astype(float))),
-    "overall_response_share": ("Overall response, of infused", "probability", lambda r: _infused_mean((r.outcomes.response > 0).astype(float), r)),
+    "median_overall_survival_infused_months": (
+        "Median survival from infusion",
+        "months",
+        _median_infused_survival_months,
+    ),
+    "qalys_per_infused": (
+        "QALYs per infused patient, discounted",
+        "qaly",
+        lambda r: _infused_mean(r.outcomes.qalys_discounted, r),
+    ),
+    "share_not_infused": (
+        "Not infused, of those referred",
+        "probability",
+        lambda r: 1.0 - _mean(r.trajectories.infused.astype(float)),
+    ),
+    "overall_response_share": (
+        "Overall response, of infused",
+        "probability",
+        lambda r: _infused_mean((r.outcomes.response > 0).astype(float), r),
+    ),
 }
-_LANDMARK = re.compile(r"^(overall_survival_infused|progression_free_survival_infused|overall_survival_referred)_at_(\d+)_months$")
+_EXTRA |= LOT_METRICS
+_LANDMARK = re.compile(
+    r"^(overall_survival_infused|progression_free_survival_infused|overall_survival_referred)_at_(\d+)_months$"
+)
 _LANDMARK_FUNCTIONS = {
     "overall_survival_infused": ("Alive at {m} months from infusion", _infused_survival),
-    "progression_free_survival_infused": ("Alive without progression at {m} months from infusion", _infused_progression_free),
+    "progression_free_survival_infused": (
+        "Alive without progression at {m} months from infusion",
+        _infused_progression_free,
+    ),
     "overall_survival_referred": ("Alive at {m} months from referral", _referred_survival),
 }
 

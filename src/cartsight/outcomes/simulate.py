@@ -43,7 +43,7 @@ from cartsight.outcomes.response import (
     responses,
 )
 from cartsight.scenario import Scenario
-from cartsight.scenario.arms import AnyArm, ProductArm, as_product
+from cartsight.scenario.arms import AnyArm, AutologousArm, ProductArm, as_product
 from cartsight.simulation.pathways.trajectory import DIED, INFUSION, REDOSING_VISIT, Trajectories
 
 Float = npt.NDArray[np.float64]
@@ -322,7 +322,7 @@ def _after_infusion(
     course.progression[rows] = progression
     course.relapse[rows] = relapse
     course.relapse_care[rows] = relapse_care
-    course.adverse_events, course.aplasia = _toxicity(arm, draws, rows, n, 0)
+    course.adverse_events, course.aplasia = _toxicity(arm, draws, rows, n, 0, trajectories.extra.get("bad_lot"))
     course.aplasia &= trajectories.expressed
     return course
 
@@ -342,14 +342,20 @@ def _for_everybody(lines: dict[str, LineCourse], transplanted: Float, rows: Int,
     return later
 
 
-def _toxicity(arm: ProductArm, draws: PatientDraws, rows: Int, n: int, occurrence: int) -> tuple[dict[str, Bool], Bool]:
+def _toxicity(
+    arm: ProductArm, draws: PatientDraws, rows: Int, n: int, occurrence: int, bad_lot: Float | None = None
+) -> tuple[dict[str, Bool], Bool]:
     """Return which of the treated patients have each adverse event, and aplasia, after a course."""
     treated = np.zeros(n, dtype=np.bool_)
     treated[rows] = True
-    events = {
-        name: treated & (draws.uniform(f"adverse event: {name}", occurrence) < event.probability.x)
-        for name, event in arm.toxicity.events.items()
-    }
+    recall = None if isinstance(arm, AutologousArm) else arm.lots.recall
+    events = {}
+    for name, event in arm.toxicity.events.items():
+        probability: Float | float = event.probability.x
+        if bad_lot is not None and recall is not None and recall.odds_ratio_of_adverse_events is not None:
+            ratio = np.where(bad_lot > 0.0, recall.odds_ratio_of_adverse_events.x, 1.0)
+            probability = ratio * probability / (1.0 - probability + ratio * probability)
+        events[name] = treated & (draws.uniform(f"adverse event: {name}", occurrence) < probability)
     aplasia = arm.toxicity.b_cell_aplasia
     if aplasia is None:
         return events, np.zeros(n, dtype=np.bool_)

@@ -23,7 +23,7 @@ _BY_MODALITY = {
     ),
     "allogeneic": (
         "Allogeneic: HLA matching, donor-specific antibodies and rejection are not events; their effect is only in the cited response and relapse.",
-        "Allogeneic: recruiting and screening donors, and the life of a cell bank, are not simulated; a lot starts when stock asks for it.",
+        "Allogeneic: donors and the vials of a cell bank limit lots only where the scenario states them; else a lot starts when stock asks for it.",
     ),
     "in_vivo": (
         "In vivo: off-target transduction, insertional events and shedding are not events; follow-up is too short for a rate.",

@@ -245,8 +245,8 @@ class LotProcess(Frozen):
         good = (1.0 - self.sampling.bad_lots.x) * (1.0 - self.sampling.producers_risk)
         return bad / (bad + good) if bad + good > 0.0 else 0.0
 
-    def check_regions(self, regions: Iterable[str]) -> None:
-        """Raise ValueError where a depot names a region that the population does not have."""
+    def check_regions(self, regions: Iterable[str], path: str) -> None:
+        """Raise ValueError where a depot names a region that the population does not have; `path` is this section's."""
         from cartsight.core.errors import nearest
 
         known = list(regions)
@@ -254,7 +254,7 @@ class LotProcess(Frozen):
             for region in depot.regions:
                 if region not in known:
                     raise ValueError(
-                        f"depots.{name}.regions: unknown region {region!r}; allowed: {', '.join(known)}. "
+                        f"{path}.depots.{name}.regions: unknown region {region!r}; allowed: {', '.join(known)}. "
                         f"{nearest(region, known) or ''}"
                     )
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from cartsight.core.errors import InputError, nearest
 from cartsight.scenario.analysis import Analysis, ValidationTarget
-from cartsight.scenario.arms import AnyArm, AutologousArm
+from cartsight.scenario.arms import AnyArm, AutologousArm, LotArm
 from cartsight.scenario.numbers import NOT_A_NUMBER, Frozen, Money, Number
 from cartsight.scenario.pathway import CarePathway
 from cartsight.scenario.population import Population
@@ -36,6 +36,8 @@ class Scenario(Frozen):
     def _consistent(self) -> Self:
         regions = list(self.population.regions)
         for name, arm in self.arms.items():
+            if isinstance(arm, LotArm):
+                arm.lots.check_regions(regions, f"arms.{name}.lots")
             if not isinstance(arm, AutologousArm) or arm.sites is None:
                 continue
             served: set[str] = set()

@@ -92,8 +92,6 @@ def take_doses(arm: AllogeneicArm | InVivoArm) -> s.Take:
     """Return the step by which a patient's order takes the doses of one course from the store of the region."""
     lots = arm.lots
     copy = {"effect": "lot_effect"}
-    if lots.depots or can_be_bad(lots):
-        copy["origin"] = "lot_origin"
     if can_be_bad(lots):
         copy[BAD] = "bad_lot"
     if lots.depots:

@@ -110,8 +110,12 @@ def _bad_lots(arm: AllogeneicArm | InVivoArm, result: FlowResult, window: Window
     counts = {"bad lots released": float(bad.sum())}
     patients = result.patients
     treated = patients.ended(t.INFUSED) if t.INFUSED in patients.statuses else np.zeros(len(patients), dtype=np.bool_)
-    origin = patients.attribute("lot_origin")
-    reached = treated & np.isin(origin, result.lots.attribute("origin")[bad]) & (patients.attribute("bad_lot") > 0)
+    # A dose from a depot comes from a consignment, which carries the number of the lot that it was taken from.
+    origin = result.lots.attribute("origin")
+    from_bad = (result.lots.attribute(BAD) > 0) & np.isin(origin, origin[bad])
+    reached = np.zeros(len(patients), dtype=np.bool_)
+    reached[result.doses.patients_of(*np.flatnonzero(from_bad).tolist())] = True
+    reached &= treated
     # Of the lots released in the window, whenever the patient was treated: the reach of a lot is cut by nothing.
     counts["patients treated from bad lots"] = float(reached.sum())
     if lots.recall is None:

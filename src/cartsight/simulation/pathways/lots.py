@@ -35,7 +35,6 @@ def lot_stock(model: FlowModel, lots: LotProcess, window: Window) -> None:
         # Stock at the start expires a full shelf life later.
         model.attribute("expires_on", default=lots.shelf_life.x, entity="lot")
         model.attribute("shelf_life", entity="lot")
-        model.attribute("lot_origin")
         model.counter("lots released")
     program: list[s.Step] = [
         *start_material(model, lots, window),
