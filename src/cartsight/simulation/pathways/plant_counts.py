@@ -69,26 +69,25 @@ def autologous_batches(result: FlowResult, window: Window, run_days_mean: float)
     A batch's events are those of its patient from its start to the patient's next start. A run that was not lost counts
     as `run_days_mean` long: its end is not in the log.
     """
-    start_patient, start_day = _events(result, t.BATCH_STARTED)
-    # Sorted by patient, then day: an event belongs to the last start before it.
-    order = np.lexsort((start_day, start_patient))
-    start_patient, start_day = start_patient[order], start_day[order]
+    log = result.patients.log
+    # The log is in order of events, ties included, so a stable sort by patient gives each patient's own story.
+    story = np.argsort(log.entity, kind="stable")
+    patient, day = log.entity[story].astype(np.int64), log.time[story]
+    kind = log.code[story]
 
-    def of(kind: str) -> tuple[Int, Float]:
-        patient, day = _events(result, kind)
-        merged = np.lexsort(
-            (
-                np.concatenate([np.zeros(start_day.size), np.ones(day.size)]),
-                np.concatenate([start_day, day]),
-                np.concatenate([start_patient, patient]),
-            )
-        )
-        is_start = merged < start_day.size
-        last = np.cumsum(is_start) - 1
-        mine = last[~is_start]
-        events = merged[~is_start] - start_day.size
-        own = (mine >= 0) & (start_patient[np.maximum(mine, 0)] == patient[events])
-        return mine[own], day[events[own]]
+    def is_kind(name: str) -> npt.NDArray[np.bool_]:
+        return kind == log.names.index(name) if name in log.names else np.zeros(kind.size, dtype=np.bool_)
+
+    starts = is_kind(t.BATCH_STARTED)
+    batch = np.cumsum(starts) - 1
+    start_patient, start_day = patient[starts], day[starts]
+    # Events before a patient's first start would fall to the batch of the patient before.
+    own = batch >= 0
+    own[own] = start_patient[batch[own]] == patient[own]
+
+    def of(name: str) -> tuple[Int, Float]:
+        chosen = is_kind(name) & own
+        return batch[chosen], day[chosen]
 
     fate = np.full(start_day.size, FATES.index("released"), dtype=np.int64)
     run_days = np.full(start_day.size, run_days_mean)
@@ -133,11 +132,3 @@ def _in_window(table: BatchTable, window: Window) -> BatchTable:
 
 def _take(table: BatchTable, rows: npt.NDArray[np.intp]) -> BatchTable:
     return BatchTable(table.start_day[rows], table.patient[rows], table.fate[rows], table.run_days[rows])
-
-
-def _events(result: FlowResult, kind: str) -> tuple[Int, Float]:
-    log = result.patients.log
-    if kind not in log.names:
-        return np.zeros(0, dtype=np.int64), np.zeros(0)
-    entity, day = log.of(kind)
-    return entity.astype(np.int64), day
