@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from engine_flow import HORIZON, LAWS
 
-from cartsight.core.distributions import LogNormal
+from cartsight.core.distributions import Exponential, LogNormal
 from cartsight.core.streams import Stream
 from cartsight.simulation import Arrivals, Calendar, CompiledModel, FlowModel, compile_model
 from cartsight.simulation import steps as s
@@ -41,8 +41,13 @@ def counts(patients: int) -> tuple[int, int]:
     return max(1, patients // 200), max(1, patients // 2000)
 
 
-def flow(patients: int) -> CompiledModel:
-    """Return the compiled model for a programme of `patients` patients."""
+def flow(patients: int, *features: str) -> CompiledModel:
+    """Return the compiled model for a programme of `patients` patients, with more of what a plant floor has.
+
+    Features: "set-up" (a day between products in the suites, campaigns of three), "counters" (learning by number made
+    at each site), "depots" (doses of the next site when those of the own are short), "breakdowns" (batches lost),
+    "recall" (bad lots withdrawn).
+    """
     hospitals, sites = counts(patients)
     week = ((0.0, 5.0),)
     m = FlowModel("two products")
@@ -56,6 +61,24 @@ def flow(patients: int) -> CompiledModel:
     for i in range(sites):
         m.resource(f"suite {i}", SUITES, calendar=Calendar(week, outages=(OUTAGE,) if i == 0 else ()))
         m.resource(f"lane {i}", LANES, calendar=Calendar(week))
+        if "set-up" in features:
+            m.setup(f"suite {i}", attribute="product", products=2, changeover=[[0.0, 1.0], [1.0, 0.0]], campaign=3)
+        if "breakdowns" in features:
+            m.breakdown(f"suite {i}", running_days=Exponential(200.0), repair_days=Exponential(5.0))
+    if "set-up" in features:
+        m.attribute("product")
+        m.attribute("product", 1.0, entity="lot")
+    learning: dict[str, float] = {}
+    count: list[s.Step] = []
+    if "counters" in features:
+        m.attribute("log_number")
+        m.counter("made", values=hospitals)
+        learning = {"log_number": -0.05}
+        count = [s.Count("made", "log_number", by="hospital", function="log")]
+    if "depots" in features:
+        order = [[(h + k) % sites for k in range(sites)] for h in range(hospitals)]
+        m.depots("depots", [f"doses {i}" for i in range(sites)], attribute="hospital", matrix=order)
+    lost = "breakdowns" in features
     nearest = [[h % sites] for h in range(hospitals)]
     m.group("apheresis", [f"apheresis {h}" for h in range(hospitals)], rule="by_attribute", attribute="hospital")
     m.group("bed", [f"bed {h}" for h in range(hospitals)], rule="by_attribute", attribute="hospital")
@@ -82,8 +105,9 @@ def flow(patients: int) -> CompiledModel:
             s.Free("apheresis"),
             s.Delay("to suite", LAWS["to suite"]),
             s.Label("manufacture"),
-            s.Seize("suite"),
-            s.Delay("manufacture", LAWS["manufacture"]),
+            s.Seize("suite", breakdown="failed" if lost else None),
+            *count,
+            s.Delay("manufacture", LAWS["manufacture"], log_effects=learning),
             s.Free("suite"),
             s.Chance("manufactured", 0.93, otherwise="failed"),
             s.Seize("lane"),
@@ -104,13 +128,21 @@ def flow(patients: int) -> CompiledModel:
             lot_program=f"lot {i}",
             doses_per_lot=DOSES_PER_LOT,
         )
-        m.program(f"off the shelf {i}", [s.Take(f"doses {i}", copy={"potency": "potency"}), *to_bed(f", shelf {i}")])
+        stock = "depots" if "depots" in features else f"doses {i}"
+        m.program(f"off the shelf {i}", [s.Take(stock, copy={"potency": "potency"}), *to_bed(f", shelf {i}")])
+        recall: list[s.Step] = []
+        if "recall" in features:
+            recall = [
+                s.Delay(f"until a complaint {i}", Exponential(60.0)),
+                s.Chance(f"bad lot {i}", 0.05, otherwise=s.End("released")),
+                s.Withdraw(f"doses {i}"),
+            ]
         m.program(
             f"lot {i}",
             [
                 s.Set("potency", LOT_LAWS["potency"], name=f"potency {i}"),
                 s.Set("yield", LOT_LAWS["lot yield"], name=f"lot yield {i}"),
-                s.Seize(f"suite {i}"),
+                s.Seize(f"suite {i}", breakdown=s.End("rejected") if lost else None),
                 s.Delay(f"culture {i}", LOT_LAWS["culture"]),
                 s.Free(f"suite {i}"),
                 s.Seize(f"lane {i}"),
@@ -118,6 +150,7 @@ def flow(patients: int) -> CompiledModel:
                 s.Free(f"lane {i}"),
                 s.Chance(f"lot released {i}", LOT_RELEASED, otherwise=s.End("rejected")),
                 s.Put(f"to stock {i}", f"doses {i}", doses="yield", shelf_life=SHELF_LIFE),
+                *recall,
                 s.End("released"),
             ],
             entity="lot",
