@@ -88,9 +88,12 @@ def test_semicolons_other_names_and_byte_order_mark(tmp_path: Path) -> None:
     assert [row["icer"] for row in out["strategies"]] == [None, 1.0]
 
 
+POPULATION = ("--population-per-year", "100", "--years", "10")
+
+
 def test_uncertainty_json(tmp_path: Path) -> None:
     draws, parameters = draws_files(tmp_path)
-    out = run_json("uncertainty", draws, "--parameters", parameters, "--wtp", "0:300000:5000", "--incidence", "100")
+    out = run_json("uncertainty", draws, "--parameters", parameters, "--wtp", "0:300000:5000", *POPULATION)
     assert set(out) >= {"means", "frontier", "ceac", "ceaf", "evpi", "expected_loss", "evppi"}
     grid = [5000.0 * k for k in range(61)]
     for key in ("ceac", "ceaf", "evpi", "expected_loss"):
@@ -107,7 +110,10 @@ def test_uncertainty_json(tmp_path: Path) -> None:
     assert np.array(gain["value"]) == pytest.approx(np.array(out["evpi"]["value"]), rel=0.02, abs=20.0)
     assert np.all(np.array(out["evppi"]["noise"]["value"]) < 0.25 * np.max(gain["value"]))
     assert out["evppi"]["fixed"]["value"] == pytest.approx([0.0] * 61, abs=1e-6)
-    assert out["evpi"]["population_patients"] == pytest.approx(100 * (1 - 1.03**-10) / np.log(1.03))
+    patients = 100 * (1 - 1.03**-10) / np.log(1.03)
+    assert out["evpi"]["population_patients"] == pytest.approx(patients)
+    assert out["evpi"]["population_assumption"] == {"patients_per_year": 100.0, "years": 10.0, "discount_rate": 0.03}
+    assert np.array(gain["population_value"]) == pytest.approx(patients * np.array(gain["value"]))
     assert {row["strategy"]: row["status"] for row in out["frontier"]} == {
         "old": "reference",
         "new": "on_frontier",
@@ -253,3 +259,21 @@ def test_the_process_exits_with_two_and_one_message(tmp_path: Path) -> None:
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
     assert "bad.csv:3" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--population-per-year", "100"), "belong together"),
+        (("--years", "5"), "belong together"),
+        (("--population-per-year", "-1", "--years", "5"), "--population-per-year"),
+        (("--population-per-year", "nan", "--years", "5"), "--population-per-year"),
+        (("--population-per-year", "10", "--years", "-5"), "--years"),
+        (("--population-per-year", "10", "--years", "5", "--discount-rate", "-0.1"), "--discount-rate"),
+    ],
+)
+def test_population_of_a_decision_refuses(tmp_path: Path, options: tuple[str, ...], words: str) -> None:
+    draws, _ = draws_files(tmp_path)
+    result = RUNNER.invoke(app, ["economics", "uncertainty", str(draws), *options])
+    assert isinstance(result.exception, InputError)
+    assert words in str(result.exception)

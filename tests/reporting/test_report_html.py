@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from scenario_builder import build
+from scenario_builder import build, later_tables
 
 from cartsight.comparison.compare import compare
+from cartsight.comparison.results import Comparison
 from cartsight.comparison.single_arm import run_arms
 from cartsight.reporting.html import report_html
 from cartsight.reporting.labels import anchor
@@ -129,3 +131,52 @@ def test_report_of_point_values_says_so() -> None:
     text = report_html(summarise_point_values(scenario, run_arms(scenario, 3), seed=3))
     assert "Point values only" in text
     assert 'id="decision"' not in text
+
+
+def test_reviewers_find_their_views_in_the_report(page: str, document: dict[str, Any]) -> None:
+    section = page[page.index('<section id="reviewer">') : page.index('<section id="validation">')]
+    for words in (
+        "Scenario analyses",
+        "Severity of the condition",
+        "Single-therapy scenarios",
+        "Who gains",
+        "CHEERS 2022",
+    ):
+        assert f">{words}" in section
+    for row in document["reviewer"]["scenarios"]["rows"]:
+        assert row["description"] in section
+    assert "compare --reviewer" in section
+    assert len(page.encode()) < 1_000_000
+    assert "<b>Assumption:</b> the decision holds for 5 years" in page or document["decision"]["evppi"] is None
+
+
+def test_intervals_and_partitioned_survival_in_the_report(comparison: Comparison) -> None:
+    few = replace(comparison.parameters, values=comparison.parameters.values[:10])
+    document = summarise(replace(comparison, parameters=few), reviewer=True, workers=1)
+    page = report_html(document)
+    assert "compare --reviewer" not in page
+    assert "Partitioned survival beside the patients" in page
+    assert "95% interval over 10 parameter draws" in page
+    assert "Another arm best, of draws" in page
+    assert len(page.encode()) < 1_000_000
+
+
+def test_reports_of_older_documents_without_the_views(document: dict[str, Any]) -> None:
+    older = copy.deepcopy(document)
+    del older["reviewer"]
+    for arm in older["arms"]:
+        del arm["states"], arm["later_course"]
+    assert '<section id="reviewer">' not in report_html(older)
+
+
+def test_later_lines_in_the_report() -> None:
+    scenario = build(analysis={"patients": 60}, arms={"autologous": later_tables()})
+    document = summarise_point_values(scenario, run_arms(scenario, 7), seed=7)
+    arm = next(arm for arm in document["arms"] if arm["name"] == "autologous")
+    assert [line["name"] for line in arm["later_course"]["lines"]] == ["bispecific", "chemotherapy"]
+    assert "in response to a later line" in arm["states"]["shares"]
+    page = report_html(document)
+    assert "In response to a later line" in page and "Later lines" in page
+    missing = [row["statement"] for row in document["not_modelled"] if "Second cancers" in row["statement"]]
+    topics = [row["topic"] for row in document["not_modelled"] if "Second cancers" in row["statement"]]
+    assert missing and topics == ["Allogeneic, In vivo"]

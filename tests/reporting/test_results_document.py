@@ -19,11 +19,11 @@ from cartsight.reporting.summary import summarise, summarise_point_values
 
 KEYS = {
     "document_version", "cartsight_version", "kind", "scenario", "analysis", "seed", "answer", "arms", "decision",
-    "validation", "assumptions", "numbers", "sources", "evidence_rows", "methods", "not_modelled", "warnings", "timing",
+    "reviewer", "validation", "assumptions", "numbers", "sources", "evidence_rows", "methods", "not_modelled", "warnings", "timing",
 }  # fmt: skip
 ARM_KEYS = {
     "name", "label", "modality", "description", "evidence_note", "price", "metrics", "patients", "statuses", "flow",
-    "days_spent", "curves", "deaths", "cost_categories", "cost_of_goods", "qalys_by_state", "plant", "resources",
+    "days_spent", "curves", "deaths", "states", "later_course", "cost_categories", "cost_of_goods", "qalys_by_state", "plant", "resources",
 }  # fmt: skip
 DECISION_KEYS = {
     "threshold", "reference_arm", "frontier", "differences", "net_benefit", "probability_best", "ranks", "acceptability",

@@ -39,6 +39,18 @@ def compare(
         int | None,
         typer.Option("--workers", help="Worker processes (default: all cores). Results do not depend on it."),
     ] = None,
+    reviewer: Annotated[
+        bool,
+        typer.Option(
+            "--reviewer", help="Add partitioned survival and intervals of scenario analyses: takes as long again."
+        ),
+    ] = False,
+    decision_years: Annotated[
+        float | None,
+        typer.Option(
+            "--decision-years", help="Years the decision holds, for the population's value of information (5)."
+        ),
+    ] = None,
     output: Output = None,
     html: Report = True,
     json: Json = False,
@@ -59,15 +71,24 @@ def compare(
     _check_output(target)
     with _progress(quiet) as tell:
         tell("point values", 0, 1)
+        from cartsight.comparison.compare import DECISION_YEARS
         from cartsight.comparison.compare import compare as run_comparison
 
-        comparison = run_comparison(loaded, draws=draws, patients=patients, seed=seed, workers=workers, progress=tell)
+        years = DECISION_YEARS if decision_years is None else decision_years
+        comparison = run_comparison(
+            loaded, draws=draws, patients=patients, seed=seed, workers=workers, decision_years=years, progress=tell
+        )
         tell("report", 0, 1)
         from cartsight.reporting import tables
         from cartsight.reporting.run_folder import RunRecord, write_run_folder
         from cartsight.reporting.summary import summarise
 
-        document = summarise(comparison)
+        document = summarise(
+            comparison,
+            reviewer=reviewer,
+            workers=workers,
+            progress=lambda done, total: tell("views for reviewers", done, total),
+        )
         document["timing"] |= {"started": started.isoformat(timespec="seconds")}
         page = _page(document) if html else None
         record = RunRecord(

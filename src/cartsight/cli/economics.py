@@ -178,15 +178,27 @@ def uncertainty(
         typer.Option("--group", help="EVPPI of parameters learned together: a+b. Repeatable."),
     ] = None,
     incidence: Annotated[
-        float | None, typer.Option("--incidence", help="New patients a year: adds the population EVPI.")
+        float | None,
+        typer.Option(
+            "--population-per-year",
+            "--incidence",
+            help="New patients a year: adds EVPI and EVPPI of the population; needs --years.",
+        ),
     ] = None,
-    horizon: Annotated[float, typer.Option("--horizon", help="Years for which the decision stays relevant.")] = 10.0,
-    discount_rate: Annotated[float, typer.Option("--discount-rate", help="Per year, for the population EVPI.")] = 0.03,
+    horizon: Annotated[
+        float | None,
+        typer.Option("--years", "--horizon", help="Years for which the decision stays relevant: your assumption."),
+    ] = None,
+    discount_rate: Annotated[
+        float, typer.Option("--discount-rate", help="Per year, for the value of the population.")
+    ] = 0.03,
     as_json: Json = False,
     seed: Seed = None,
     quiet: Quiet = False,
 ) -> None:
     """Means, frontier, CEAC, CEAF, expected loss, EVPI, and EVPPI per parameter."""
+    import math
+
     import numpy as np
 
     from cartsight.comparison import (
@@ -209,6 +221,24 @@ def uncertainty(
     grid = parse_willingness_to_pay(wtp)
     if group and parameters is None:
         raise InputError("a group needs a file of parameters", field="--group", hint="Add --parameters FILE.csv")
+    if (incidence is None) != (horizon is None):
+        raise InputError(
+            "patients a year and the lifetime of the decision belong together",
+            field="--years" if horizon is None else "--population-per-year",
+            hint="Give both --population-per-year and --years: the lifetime is an assumption that is yours to state.",
+        )
+    patients = None
+    if incidence is not None and horizon is not None:
+        if not 0.0 <= discount_rate < math.inf:
+            raise InputError("a discount rate must not be negative", field="--discount-rate", found=discount_rate)
+        try:
+            patients = affected_population(
+                incidence_per_year=incidence, horizon_years=horizon, discount_rate=discount_rate
+            )
+        except InputError as error:
+            option = {"incidence_per_year": "--population-per-year", "horizon_years": "--years"}
+            field = option.get(error.field or "", error.field)
+            raise InputError(error.problem, field=field, found=error.found) from None
     results = read_draw_results(file)
     names, costs, effects = results.strategies, results.costs, results.effects
     values = read_draw_parameters(parameters, results.draws) if parameters is not None else {}
@@ -230,9 +260,6 @@ def uncertainty(
     best = cost_effectiveness_acceptability_frontier(costs, effects, grid)
     loss = expected_loss_curves(costs, effects, grid)
     perfect = expected_value_of_perfect_information(costs, effects, grid)
-    patients = None
-    if incidence is not None:
-        patients = affected_population(incidence_per_year=incidence, horizon_years=horizon, discount_rate=discount_rate)
     summaries = [(summarise_draws(costs[:, a]), summarise_draws(effects[:, a])) for a in range(len(names))]
     if as_json:
         benefit = [
@@ -241,7 +268,15 @@ def uncertainty(
         ]
         evpi: dict[str, Any] = {"wtp": grid, "value": perfect.value, "standard_error": perfect.standard_error}
         if patients is not None:
-            evpi |= {"population_patients": patients, "population_value": perfect.value * patients}
+            evpi |= {
+                "population_patients": patients,
+                "population_value": perfect.value * patients,
+                "population_assumption": {
+                    "patients_per_year": incidence,
+                    "years": horizon,
+                    "discount_rate": discount_rate,
+                },
+            }
         print_json(
             {
                 "draws": len(results.draws),
@@ -291,6 +326,7 @@ def uncertainty(
                         "value": item.value,
                         "standard_error": item.standard_error,
                         "regression_bias": item.regression_bias,
+                        **({} if patients is None else {"population_value": item.value * patients}),
                         "parameters": item.parameters,
                         "method": item.method,
                     }
@@ -348,7 +384,20 @@ def uncertainty(
             [
                 (name, [f"{v:,.0f} ± {e:,.0f}" for v, e in zip(item.value, item.standard_error, strict=True)])
                 for name, item in ordered
-            ],
+            ]
+            + (
+                [
+                    (f"{name}, population, millions", [f"{v * patients / 1e6:,.1f}" for v in item.value])
+                    for name, item in ordered[:3]
+                ]
+                if patients is not None
+                else []
+            ),
+        )
+    if patients is not None:
+        stdout_console().print(
+            f"Population: {incidence:,.0f} patients a year over {horizon:g} years (assumed), {patients:,.0f} after discounting.",
+            soft_wrap=True,
         )
     if not values:
         stderr_console(quiet).print("No EVPPI: give the parameter draws with --parameters FILE.csv")

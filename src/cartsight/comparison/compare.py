@@ -33,9 +33,12 @@ from cartsight.comparison.spread import PairedDifference, paired_difference, shr
 from cartsight.comparison.uncertainty_runs import run_uncertainty
 from cartsight.comparison.validation import run_validation
 from cartsight.comparison.value_of_information import (
+    affected_population,
     expected_value_of_perfect_information,
     partial_information_by_parameter,
 )
+from cartsight.core.errors import InputError
+from cartsight.core.units import DAYS_PER_YEAR
 from cartsight.economics.frontier import cost_effectiveness_frontier
 from cartsight.economics.net_benefit import summarise_net_benefit
 from cartsight.economics.pricing import price_patients
@@ -46,6 +49,9 @@ from cartsight.scenario.arms import as_product
 Float = npt.NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
 
+DECISION_YEARS = 5.0
+"""How long a decision is taken to hold unless stated: an assumption that every report repeats."""
+LONGEST_DECISION_YEARS = 100.0
 WTP_GRID = np.arange(0.0, 400_001.0, 5_000.0)
 FEWEST_DRAWS_FOR_PARTIAL_INFORMATION = 64
 TORNADO_ROWS = 12
@@ -62,6 +68,7 @@ def compare(
     workers: int | None = None,
     one_way: bool = True,
     validate: bool = True,
+    decision_years: float = DECISION_YEARS,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compare all arms of a scenario.
@@ -76,6 +83,8 @@ def compare(
         Worker processes; all cores by default. Results do not depend on it.
     one_way, validate : bool
         Whether to run the one-way sensitivity and the validation targets.
+    decision_years : float
+        How long the decision stays relevant: an assumption, for the value of information of the population.
     progress : callable, optional
         Called with (stage, done, in all).
 
@@ -93,6 +102,7 @@ def compare(
     }
     if changes:
         scenario = scenario.with_analysis(**changes)
+    population = population_of_decision(scenario, decision_years)
     tell = progress or (lambda stage, done, total: None)
     seconds: dict[str, float] = {}
 
@@ -113,6 +123,7 @@ def compare(
     clock = time.perf_counter()
     cost, effect = clean_draws(runs.table)
     economics = decision_analysis(scenario, cost, effect, base, parameters, runs.table)
+    economics["population"] = population
     estimates = summarise_metrics(runs.table, base)
     seconds["decision analysis"] = time.perf_counter() - clock
 
@@ -147,6 +158,29 @@ def compare(
         warnings=(*warnings, *saturated_lines(runs.table)),
         seconds=seconds,
     )
+
+
+def population_of_decision(scenario: Scenario, years: float = DECISION_YEARS) -> dict[str, float]:
+    """Return whom a decision about the scenario settles: its referrals while the decision holds, discounted.
+
+    Referrals arrive evenly; they are discounted at the rate for costs, because a value of information is money.
+
+    Raises
+    ------
+    InputError
+        Years that are not above zero.
+    """
+    if not (np.isfinite(years) and 0.0 < years <= LONGEST_DECISION_YEARS):
+        raise InputError(
+            "the lifetime of a decision is out of range",
+            field="decision_years",
+            found=years,
+            allowed=f"above 0, at most {LONGEST_DECISION_YEARS:g} years",
+        )
+    per_year = scenario.referrals_per_day * DAYS_PER_YEAR
+    rate = scenario.analysis.discount_rate_costs
+    patients = affected_population(incidence_per_year=per_year, horizon_years=years, discount_rate=rate)
+    return {"years": years, "patients_per_year": per_year, "discount_rate": rate, "patients": patients}
 
 
 def clean_draws(table: DrawTable) -> tuple[Float, Float]:

@@ -199,9 +199,15 @@ def _severity_remarks(scenario: Scenario, care: str, shortfall: QalyShortfall) -
 
 
 def single_therapy_view(
-    scenario: Scenario, *, comparator: str | None = None, seed: int | None = None
+    scenario: Scenario,
+    *,
+    comparator: str | None = None,
+    seed: int | None = None,
+    runs: dict[str, ArmRun] | None = None,
 ) -> tuple[SingleTherapyArm, ...]:
     """Return the scenarios for single or short-term therapies of every arm with a product and a price.
+
+    `runs` are the arms at the point values where they have been run already.
 
     Raises
     ------
@@ -215,7 +221,8 @@ def single_therapy_view(
             found=scenario.analysis.perspective,
         )
     against = established_practice(scenario, comparator)
-    runs = run_arms(scenario, scenario.analysis.seed if seed is None else seed)
+    if runs is None:
+        runs = run_arms(scenario, scenario.analysis.seed if seed is None else seed)
     years = years_of(scenario.analysis.horizon_years * 365.25)
     base = runs[against]
     comparator_years = _by_year(base, years, ())
@@ -262,6 +269,7 @@ def equity_views(
     age_edges: Sequence[float] = AGE_EDGES,
     lifetime: bool = True,
     seed: int | None = None,
+    runs: dict[str, ArmRun] | None = None,
 ) -> tuple[EquityArm, ...]:
     """Return who gains from each arm instead of the reference arm, by region, age and sex.
 
@@ -276,6 +284,8 @@ def equity_views(
     lifetime : bool
         Count QALYs lived before the referral; else health is what remains from referral on.
     seed : int, optional
+    runs : dict of str to ArmRun, optional
+        The arms at the point values where they have been run already.
 
     Raises
     ------
@@ -284,7 +294,8 @@ def equity_views(
     """
     if len(scenario.arms) < 2:
         raise InputError("an equity view compares at least two arms", field="arms", found=list(scenario.arms))
-    runs = run_arms(scenario, scenario.analysis.seed if seed is None else seed)
+    if runs is None:
+        runs = run_arms(scenario, scenario.analysis.seed if seed is None else seed)
     reference = runs[scenario.reference_arm]
     patients = reference.trajectories.patients
     names, group = patient_groups(

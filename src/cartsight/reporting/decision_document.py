@@ -10,6 +10,7 @@ import numpy as np
 from cartsight.comparison.convergence import decision_convergence, running_mean
 from cartsight.comparison.results import Comparison
 from cartsight.comparison.sensitivity import tornado_table
+from cartsight.core.units import DAYS_PER_YEAR
 from cartsight.reporting.labels import label_of
 
 PLANE_POINTS = 500
@@ -80,7 +81,7 @@ def _by_willingness_to_pay(comparison: Comparison, arms: list[str]) -> dict[str,
     here = int(np.flatnonzero(grid == economics["threshold"])[0])
     curve, frontier = economics["acceptability"], economics["acceptability_frontier"]
     loss, evpi = economics["expected_loss"], economics["evpi"]
-    referrals_per_year = comparison.scenario.referrals_per_day * 365.25
+    population = economics.get("population")
     return {
         "probability_best": {name: float(curve.probability[here, a]) for a, name in enumerate(arms)},
         "ranks": {name: economics["ranks"][a].tolist() for a, name in enumerate(arms)},
@@ -102,9 +103,17 @@ def _by_willingness_to_pay(comparison: Comparison, arms: list[str]) -> dict[str,
             "standard_error": evpi.standard_error,
             "at_threshold": float(evpi.value[here]),
             "at_threshold_standard_error": float(evpi.standard_error[here]),
-            "per_year_of_referrals": float(evpi.value[here]) * referrals_per_year,
-            "referrals_per_year": referrals_per_year,
-            "population": None,
+            "per_year_of_referrals": float(evpi.value[here]) * comparison.scenario.referrals_per_day * DAYS_PER_YEAR,
+            "referrals_per_year": comparison.scenario.referrals_per_day * DAYS_PER_YEAR,
+            "population": None
+            if population is None
+            else {
+                **population,
+                "at_threshold": float(evpi.value[here]) * population["patients"],
+                "at_threshold_standard_error": float(evpi.standard_error[here]) * population["patients"],
+                "assumption": f"the decision holds for {population['years']:g} years and settles the care of all "
+                "patients referred in them",
+            },
         },
     }
 
@@ -112,6 +121,8 @@ def _by_willingness_to_pay(comparison: Comparison, arms: list[str]) -> dict[str,
 def _evppi(economics: dict[str, Any], labels: dict[str, str]) -> dict[str, Any] | None:
     if "evppi" not in economics:
         return None
+    population = economics.get("population")
+    patients = np.nan if population is None else population["patients"]
     rows = [
         {
             "name": name,
@@ -119,6 +130,7 @@ def _evppi(economics: dict[str, Any], labels: dict[str, str]) -> dict[str, Any] 
             "parameters": list(item.parameters),
             "value": float(item.value[0]),
             "standard_error": float(item.standard_error[0]),
+            "population_value": float(item.value[0]) * patients,
             "regression_bias": float(item.regression_bias[0]),
         }
         for name, item in economics["evppi"].items()

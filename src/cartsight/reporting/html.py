@@ -17,6 +17,7 @@ from cartsight.reporting.report_tables import (
     uncertainty_words,
     validation_rows,
 )
+from cartsight.reporting.review_section import review_section
 from cartsight.reporting.terminal import validation_line
 
 RESOURCE_NAMES = {
@@ -61,6 +62,8 @@ def report_html(document: dict[str, Any]) -> str:
     environment.filters["shown"] = shown_value
     environment.filters["uncertainty_words"] = uncertainty_words
     environment.filters["link"] = lambda row: number_link(row, document)
+    places = {row["state"]: place for place, row in enumerate(document["arms"][0]["qalys_by_state"])}
+    used = {row["state"] for arm in document["arms"] for row in arm["qalys_by_state"] if row["undiscounted"]}
     return environment.get_template("report.html").render(
         d=document,
         colours=arm_colours(document["arms"]),
@@ -75,15 +78,19 @@ def report_html(document: dict[str, Any]) -> str:
         unit=document["analysis"]["money"],
         cost_rows=cost_rows(document),
         resource_names=RESOURCE_NAMES,
+        review=review_section(document),
+        state_places=places,
+        states_in_use=used,
         legends=_legends(document),
     )
 
 
 def _legends(document: dict[str, Any]) -> dict[str, dict[str, str]]:
-    from cartsight.reporting.charts import costs, drivers, goods, patients
+    from cartsight.reporting.charts import costs, drivers, goods, health_states, patients
 
     return {
         "days": patients.phase_colours(document),
+        "states": health_states.state_colours(document),
         "costs": costs.cost_colours(document),
         "goods": costs.cost_of_goods_colours(document),
         "bearers": goods.bearers_colours(document),
@@ -93,13 +100,14 @@ def _legends(document: dict[str, Any]) -> dict[str, dict[str, str]]:
 
 def _charts(document: dict[str, Any]) -> dict[str, Any]:
     # Altair takes a second to import; who only wants the document should not wait for it.
-    from cartsight.reporting.charts import costs, decision, drivers, flow_diagram, goods, patients
+    from cartsight.reporting.charts import costs, decision, drivers, flow_diagram, goods, health_states, patients
 
     found: dict[str, Any] = {
         "flow": {arm["name"]: flow_diagram.flow_diagram(document, arm) for arm in document["arms"]},
         "days": patients.days_chart(document),
         "incidence": patients.time_to_infusion_chart(document),
         "survival": patients.survival_chart(document),
+        "states": health_states.states_chart(document),
         "costs": costs.cost_chart(document),
         "goods": costs.cost_of_goods_chart(document),
         "bearers": goods.bearers_chart(document),

@@ -16,6 +16,7 @@ def meanings(document: dict[str, Any]) -> dict[str, str]:
         "days": _days(document),
         "incidence": _incidence(document),
         "survival": _survival(document),
+        "states": _states(document),
         "costs": _costs(document),
         "goods": _goods(document),
         "bearers": _bearers(document),
@@ -122,6 +123,30 @@ def _survival(document: dict[str, Any]) -> str | None:
     return (
         first
         + ". The right panel leaves out everyone lost on the way and starts later, so it must not be read against the left one."
+    )
+
+
+def _states(document: dict[str, Any]) -> str | None:
+    arms = [arm for arm in document["arms"] if arm.get("states") and 60.0 in arm["states"]["months"]]
+    if not arms:
+        return None
+    shares = {arm["label"]: _in_response(arm, arm["states"]["months"].index(60.0)) for arm in arms}
+    best = max(shares, key=lambda label: shares[label])
+    return (
+        "Everybody referred is in exactly one state at any time. "
+        f"Five years after referral {percent(shares[best])} are in response with {best}"
+        + (
+            f", {percent(min(shares.values()))} with {min(shares, key=lambda label: shares[label])}."
+            if len(shares) > 1
+            else "."
+        )
+        + " Point values."
+    )
+
+
+def _in_response(arm: dict[str, Any], place: int) -> float:
+    return float(
+        sum(shares[place] for state, shares in arm["states"]["shares"].items() if state.startswith("in response"))
     )
 
 

@@ -37,6 +37,18 @@ PHASES = {
     "delivery and preparation": "#6FB3A2",
 }
 """Phases of the way to a product; the care pathway's own steps take the blues of `STEPS`."""
+STATE_COLOURS = {
+    "in response": "#1F6F5C",
+    "in response after transplant": "#5FA38F",
+    "in response to a later line": "#A6CFC2",
+    "after infusion, before response": "#88A5BD",
+    "waiting": "#5B7D99",
+    "after relapse or no response": "#E0A030",
+    "secondary malignancy": "#AA3377",
+    "other care": "#BDBDBD",
+    "dead": "#ECEFF2",
+}
+"""Health states from the bottom of the stack: disease under control, on the way, out of control, dead."""
 GOOD, BAD = "#1b7f5c", "#b3401a"
 
 

@@ -6,7 +6,8 @@ docs/guide/json_output.md and are stable within a `DOCUMENT_VERSION`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cartsight
@@ -17,6 +18,7 @@ from cartsight.comparison.validation import ValidationResult
 from cartsight.reporting.answer import answer
 from cartsight.reporting.arm_document import arm_document
 from cartsight.reporting.decision_document import decision_document
+from cartsight.reporting.hta_document import hta_document
 from cartsight.reporting.labels import label_of
 from cartsight.reporting.limits import not_modelled
 from cartsight.reporting.plain_types import plain
@@ -25,13 +27,24 @@ from cartsight.scenario import Scenario
 DOCUMENT_VERSION = 1
 
 
-def summarise(comparison: Comparison) -> dict[str, Any]:
+def summarise(
+    comparison: Comparison,
+    *,
+    reviewer: bool = False,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
     """Return the results document of a finished comparison.
 
     Parameters
     ----------
     comparison : Comparison
         From `cartsight.comparison.compare.compare`.
+    reviewer : bool
+        Also fit and extrapolate partitioned survival curves, and run scenario table and severity over the first parameter
+        draws: about as long as the comparison itself. The other views for reviewers are always there.
+    workers, progress
+        Of those draws.
 
     Returns
     -------
@@ -42,6 +55,19 @@ def summarise(comparison: Comparison) -> dict[str, Any]:
     document = _frame(scenario, comparison.seed, "compare", len(comparison.parameters))
     document["arms"] = [arm_document(comparison.base[name], comparison.estimates[name]) for name in comparison.arms]
     document["decision"] = decision_document(comparison)
+    if len(comparison.arms) > 1:
+        started = time.perf_counter()
+        views = hta_document(
+            scenario,
+            comparison.base,
+            partitioned=reviewer,
+            parameters=comparison.parameters if reviewer else None,
+            workers=workers,
+            progress=progress,
+        )
+        del views["qalys_by_state"]
+        document["reviewer"] = views
+        comparison.seconds["views for reviewers"] = time.perf_counter() - started
     document["validation"] = [_validation_row(result) for result in comparison.validation]
     document["warnings"] = list(comparison.warnings)
     document["timing"] = {"seconds": dict(comparison.seconds)}
@@ -85,6 +111,7 @@ def _frame(scenario: Scenario, seed: int, kind: str, draws: int) -> dict[str, An
         "answer": None,
         "arms": [],
         "decision": None,
+        "reviewer": None,
         "validation": [],
         "assumptions": _labelled(scenario, cited["assumptions"]),
         "numbers": _numbers(scenario),
