@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scenario_builder import minimal_scenario, probability
 from typer.testing import CliRunner
 
 from cartsight.cli import app
@@ -33,6 +34,15 @@ endpoint = "remission"
 cured = 0.4
 rate_per_year = 1.0
 """
+
+
+def toml(value: Any) -> str:
+    """Return a value as inline TOML."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(key)} = {toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml(item) for item in value) + "]"
+    return json.dumps(value)
 
 
 def write(folder: Path, text: str, name: str = "contract.toml") -> str:
@@ -212,6 +222,30 @@ def test_on_a_scenario(tmp_path: Path) -> None:
     assert out["by_clause"]["up front"]["nominal"] < 0.52 * out["price"]
 
 
+def test_parameter_draws_on_a_scenario(tmp_path: Path) -> None:
+    raw = minimal_scenario()
+    raw["analysis"]["patients"] = 120
+    raw["arms"]["autologous"]["efficacy"]["complete_response"] = probability(0.5, low=0.2, high=0.74, interval="range")
+    text = "\n".join(f"{key} = {toml(value)}" for key, value in raw.items())
+    path = write(tmp_path, text, "small.toml")
+    agreed = write(
+        tmp_path, SPAIN.partition("[curve]")[0].replace("price = 320000", "").replace('currency = "EUR"', "")
+    )
+    options = ("--scenario", path, "--arm", "autologous", "--quiet", "--cohort-size", "15")
+    out = run_json(agreed, *options, "--draws", "16")
+    over = out["parameter_draws"]
+    assert over["draws"] == 16
+    for key in ("nominal", "present_value"):
+        assert over[key]["low"] < over[key]["mean"] < over[key]["high"]
+    # More complete responders are in remission at 18 months: the interval is wider than Monte Carlo error alone.
+    assert over["nominal"]["high"] - over["nominal"]["low"] > 4.0 * over["nominal"]["standard_error"]
+    assert abs(over["nominal"]["mean"] - out["expected_nominal"]) < 0.15 * out["price"]
+    assert over["share_of_price"]["mean"] == pytest.approx(over["nominal"]["mean"] / out["price"], rel=1e-6)
+    assert run_json(agreed, *options)["parameter_draws"] is None
+    result = RUNNER.invoke(app, ["economics", "contract", agreed, *options, "--draws", "10"], catch_exceptions=False)
+    assert "95 % interval of the draws" in result.stdout
+
+
 def test_ledger_file(tmp_path: Path) -> None:
     target = tmp_path / "ledger.csv"
     run_json(write(tmp_path, SPAIN), "--ledger", str(target), "--patients", "1000")
@@ -306,3 +340,15 @@ def test_bad_calls_are_refused(tmp_path: Path) -> None:
     binary = tmp_path / "binary.toml"
     binary.write_bytes(b"\xff\xfe\x00")
     assert "UTF-8" in str(refuse(str(binary)))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--draws", "20"), "need a scenario"),
+        (("--scenario", "lbcl-third-line-us", "--draws", "3"), "out of range"),
+        (("--scenario", "lbcl-third-line-us", "--draws", "-5"), "out of range"),
+    ],
+)
+def test_draws_are_refused(tmp_path: Path, options: tuple[str, ...], words: str) -> None:
+    assert words in str(refuse(write(tmp_path, SPAIN), *options))

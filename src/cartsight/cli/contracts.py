@@ -102,6 +102,10 @@ def contract(
         str | None, typer.Option("--scenario", help="Run it on this scenario's patients instead of the file's curve.")
     ] = None,
     arm: Annotated[str | None, typer.Option("--arm", help="Arm of the scenario (default: its reference arm).")] = None,
+    draws: Annotated[
+        int,
+        typer.Option("--draws", help="With --scenario: parameter draws for an interval of the net price (default 0)."),
+    ] = 0,
     patients: Annotated[
         int | None, typer.Option("--patients", help="Simulated patients behind the means (default 100 000).")
     ] = None,
@@ -117,12 +121,20 @@ def contract(
     quiet: Quiet = False,
 ) -> None:
     """Run a contract on a stated curve or on a scenario's patients: net price, spread, cash flow, risks."""
+    from dataclasses import asdict
+
     from cartsight.core.errors import InputError
     from cartsight.economics.contracts import COHORT_SIZES, evaluate_contract, load_contract, shipped_contracts
 
     if file == "list" and not Path(file).exists():
         _list_agreements(shipped_contracts(), as_json)
         return
+    if draws and scenario is None:
+        raise InputError(
+            "parameter draws need a scenario", field="--draws", found=draws, hint="Add --scenario SCENARIO."
+        )
+    if draws and not 10 <= draws <= 100_000:
+        raise InputError("out of range", field="--draws", found=draws, allowed="0, or 10 to 100000")
     read = load_contract(file)
     about: dict[str, Any] = {"scenario": None, "arm": None}
     source: CurvePatients | SimulatedPatients
@@ -166,6 +178,25 @@ def contract(
     if ledger is not None:
         _write_ledger(ledger, result)
     document = contract_document(read, result, about)
+    document["parameter_draws"] = None
+    if draws and scenario is not None:
+        from cartsight.comparison.contract_draws import contract_draws
+        from cartsight.scenario import load_scenario
+
+        with stderr_console(quiet).status("parameter draws"):
+            document["parameter_draws"] = asdict(
+                contract_draws(
+                    read.contract,
+                    load_scenario(scenario),
+                    about["arm"],
+                    draws=draws,
+                    seed=used,
+                    price_of_scenario=not read.price_stated,
+                    patients=size,
+                    pool_patients=read.pool_patients,
+                    pool_years=read.pool_years,
+                )
+            )
     for remark in document["warnings"]:
         stderr_console(quiet).print(f"remark: {remark}", soft_wrap=True, markup=False)
     if as_json:
@@ -287,6 +318,13 @@ def _first_row(value: Any) -> Any:
     return value[:1] if getattr(value, "ndim", 0) == 2 else value
 
 
+_OVER = ("nominal", "present_value")
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
 def _print_contract(document: dict[str, Any]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -312,6 +350,12 @@ def _print_contract(document: dict[str, Any]) -> None:
         f"{document['standard_error']:,.0f}",
         f"{document['standard_error_present_value']:,.0f}",
     )
+    over = document["parameter_draws"]
+    if over is not None:
+        main.add_row(f"Mean of {over['draws']} parameter draws", *(_whole(over[k]["mean"]) for k in _OVER))
+        main.add_row(
+            "  95 % interval of the draws", *(f"{_whole(over[k]['low'])} to {_whole(over[k]['high'])}" for k in _OVER)
+        )
     exact = document["closed_form"]
     if exact is not None:
         main.add_row("Expected net price (closed form)", f"{exact['nominal']:,.2f}", f"{exact['present_value']:,.2f}")

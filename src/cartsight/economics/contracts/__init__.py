@@ -28,7 +28,7 @@ from cartsight.economics.contracts.cohort_sizes import (
 from cartsight.economics.contracts.contract import Contract, flat_contract, run_contract
 from cartsight.economics.contracts.contract_file import ContractFile, find_contract, load_contract, shipped_contracts
 from cartsight.economics.contracts.curve import MixtureCurve, PointCurve, StatedCurve
-from cartsight.economics.contracts.evaluate import ContractResult, evaluate_contract
+from cartsight.economics.contracts.evaluate import ContractResult, contract_cohort, evaluate_contract
 from cartsight.economics.contracts.flat_rebate import (
     CertaintyEquivalent,
     FlatRebateEquivalent,
@@ -89,6 +89,7 @@ __all__ = [
     "by_cohort_size",
     "certainty_equivalent_cost",
     "closed_form",
+    "contract_cohort",
     "evaluate_contract",
     "find_contract",
     "flat_contract",

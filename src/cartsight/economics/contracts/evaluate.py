@@ -134,7 +134,7 @@ def evaluate_contract(
     """
     if patients is not None and patients < 2:
         raise InputError("a spread needs at least two patients", field="patients", found=patients)
-    cohort = _cohort(contract, source, seed, patients, pool_patients, pool_years)
+    cohort = contract_cohort(contract, source, seed, patients, pool_patients, pool_years)
     ledger = run_contract(contract, cohort)
     nominal, value = ledger.nominal(), ledger.present_value()
     firm = float(ledger.manufacturer_present_value().mean())
@@ -181,7 +181,7 @@ def evaluate_contract(
     )
 
 
-def _cohort(
+def contract_cohort(
     contract: Contract,
     source: CurvePatients | SimulatedPatients,
     seed: int,
