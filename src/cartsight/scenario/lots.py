@@ -82,12 +82,29 @@ class LotProcess(Frozen):
     depots: dict[str, Depot] = Field(default_factory=dict, max_length=50)
     thaw_loss: Probability | None = Field(None, description="Doses lost at thaw or on the way; another is ordered.")
 
-    model_config = ConfigDict(json_schema_extra=from_specification(LOTS))
+    model_config = ConfigDict(json_schema_extra=from_specification(tuple(name for name in LOTS if name != "doses_per_lot")))
 
     @model_validator(mode="after")
     def _levels(self) -> Self:
         if self.order_up_to <= self.reorder_point:
             raise ValueError("order_up_to must be above reorder_point")
+        return self
+
+    @model_validator(mode="after")
+    def _start(self) -> Self:
+        if self.donors is not None and self.cell_bank is not None:
+            raise ValueError("give donors or cell_bank, not both")
+        if self.expansion is None:
+            return self
+        limit = self.expansion.doublings_limit
+        asked = self.doublings_before + (0.0 if self.expansion.doublings is None else self.expansion.doublings.x)
+        if limit is not None and asked > limit.x:
+            raise ValueError(
+                f"expansion.doublings with those of the bank ({asked:g}) exceed expansion.doublings_limit ({limit.x:g})"
+            )
+        culture = self.expansion.culture
+        if culture is not None and culture.x > self.manufacturing.distribution.mean + 1e-9:
+            raise ValueError("expansion.culture is a part of manufacturing and cannot be longer")
         return self
 
     @model_validator(mode="after")
@@ -115,23 +132,6 @@ class LotProcess(Frozen):
             raise ValueError(
                 f"fill.minimum_doses ({self.fill.minimum_doses}) is above what an average lot gives ({typical:.0f})"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _start(self) -> Self:
-        if self.donors is not None and self.cell_bank is not None:
-            raise ValueError("give donors or cell_bank, not both")
-        if self.expansion is None:
-            return self
-        limit = self.expansion.doublings_limit
-        asked = self.doublings_before + (0.0 if self.expansion.doublings is None else self.expansion.doublings.x)
-        if limit is not None and asked > limit.x:
-            raise ValueError(
-                f"expansion.doublings with those of the bank ({asked:g}) exceed expansion.doublings_limit ({limit.x:g})"
-            )
-        culture = self.expansion.culture
-        if culture is not None and culture.x > self.manufacturing.distribution.mean + 1e-9:
-            raise ValueError("expansion.culture is a part of manufacturing and cannot be longer")
         return self
 
     @model_validator(mode="after")
