@@ -19,7 +19,7 @@ Files = Annotated[
 ]
 MappingFile = Annotated[Path | None, typer.Option("--mapping", help="Mapping file (TOML) for CSV and Excel.")]
 Vendor = Annotated[str | None, typer.Option(help="Instrument of the exports (name of an allotropy parser).")]
-GatesFile = Annotated[Path | None, typer.Option("--gates", help="Rectangular gates (TOML) for FCS files.")]
+GatesFile = Annotated[Path | None, typer.Option("--gates", help="Gates and compensation (TOML) for FCS files.")]
 Lab = Annotated[str, typer.Option(help="Laboratory of files that do not name one.")]
 
 
@@ -33,6 +33,7 @@ def _read(files: list[Path], mapping: Path | None, vendor: str | None, gates: Pa
     from cartsight.evidence.quality.results_table import (
         ResultTable,
         read_allotrope,
+        read_compensation,
         read_fcs,
         read_gates,
         read_instrument,
@@ -47,7 +48,7 @@ def _read(files: list[Path], mapping: Path | None, vendor: str | None, gates: Pa
         if suffix == ".fcs":
             if gates is None:
                 raise InputError("FCS files need --gates: cartsight does not gate by itself", file=file)
-            found = read_fcs(file, read_gates(gates), lab=lab)
+            found = read_fcs(file, read_gates(gates), lab=lab, compensation=read_compensation(gates))
         elif vendor is not None:
             found = read_instrument(file, vendor, lab)
         elif suffix == ".json":

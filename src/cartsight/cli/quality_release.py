@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cartsight.evidence.quality.release.guard_band import GuardBand
     from cartsight.evidence.quality.release.marginal_values import MarginalValue
     from cartsight.evidence.quality.release.risk import ReleaseRisk
+    from cartsight.evidence.quality.release.specification import ReleaseSpecification
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +31,10 @@ def release(
     pathway: Annotated[
         bool, typer.Option("--pathway", help="Also what a scenario's autologous process needs, per patient effect.")
     ] = False,
+    toml: Annotated[
+        str | None,
+        typer.Option("--toml", help="Print the numbers of a scenario's arm instead: autologous or lots."),
+    ] = None,
     seed: Seed = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -46,6 +51,9 @@ def release(
 
     spec = read_release_specification(specification, region=region, product=product)
     spec = replace(spec, lots=lots or spec.lots, seed=spec.seed if seed is None else seed)
+    if toml is not None:
+        _print_numbers(spec, toml, specification.name, as_json)
+        return
     risk = evaluate(spec)
     curves = operating_characteristic(spec)
     band = choose_guard_band(spec)
@@ -95,6 +103,32 @@ def release(
     console = stderr_console(quiet)
     for word in risk.warnings:
         console.print(f"note: {word}", markup=False)
+
+
+def _print_numbers(spec: ReleaseSpecification, kind: str, name: str, as_json: bool) -> None:
+    """Print what a scenario's arm takes, ready to be pasted: a table, or TOML with its section's name to be filled in."""
+    from cartsight.core.errors import InputError, nearest
+    from cartsight.evidence.quality.estimated_number import toml_table
+    from cartsight.evidence.quality.release.scenario_numbers import autologous_numbers, numbers_of_lots
+
+    makers = {"autologous": ("process", autologous_numbers), "lots": ("lots", numbers_of_lots)}
+    if kind not in makers:
+        raise InputError(
+            "no such kind of arm", field="--toml", found=kind, allowed=", ".join(makers), hint=nearest(kind, makers)
+        )
+    section, make = makers[kind]
+    tables = {
+        key: {k: n.table() for k, n in number.items()} if isinstance(number, dict) else number.table()
+        for key, number in make(spec, name=f"estimated from {name}").items()
+    }
+    costs = {key: tables.pop(key) for key in list(tables) if key.startswith("quality_control_per")}
+    if as_json:
+        print_json({section: tables, "costs": costs})
+        return
+    lines = [f"[arms.NAME.{section}]", *(f"{key} = {toml_table(table)}" for key, table in tables.items())]
+    if costs:
+        lines += ["", "[arms.NAME.costs]", *(f"{key} = {toml_table(table)}" for key, table in costs.items())]
+    typer.echo("\n".join(lines))
 
 
 def _percent(value: float, error: float = 0.0) -> str:

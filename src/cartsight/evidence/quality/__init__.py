@@ -17,6 +17,13 @@ from cartsight.evidence.quality.equivalence import equivalence_power, lots_neede
 from cartsight.evidence.quality.gauge import GaugeStudy, gauge_study
 from cartsight.evidence.quality.out_of_specification import out_of_specification_probability
 from cartsight.evidence.quality.potency import analyse_potency, combine
+from cartsight.evidence.quality.quantities import (
+    capability_quantity,
+    combined_quantity,
+    component_quantity,
+    out_of_specification_quantity,
+    potency_quantity,
+)
 from cartsight.evidence.quality.random_effects import build_study, read_study
 from cartsight.evidence.quality.sterility import (
     TimeToDetection,
@@ -39,9 +46,12 @@ __all__ = [
     "analyse_potency",
     "build_study",
     "capability",
+    "capability_quantity",
     "cell_count_quality",
     "combine",
+    "combined_quantity",
     "compare",
+    "component_quantity",
     "cusum_chart",
     "detection_by_containers",
     "detection_by_volume",
@@ -53,6 +63,8 @@ __all__ = [
     "lots_needed",
     "means_chart",
     "out_of_specification_probability",
+    "out_of_specification_quantity",
+    "potency_quantity",
     "read_study",
     "release_risk",
     "tolerance_interval",
