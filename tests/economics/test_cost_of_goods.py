@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,12 @@ from cartsight.economics.cost_of_goods import (
     reconcile,
     stepped_cost,
 )
-from cartsight.scenario import Scenario
+from cartsight.planning.network_inputs import network_problem
+from cartsight.scenario import Scenario, load_scenario
 from cartsight.scenario.cost_drivers import FIXED_DRIVERS
 from cartsight.simulation.pathways import run_flow
 from cartsight.simulation.pathways.plant import FATES, BatchTable, PlantRecord, ResourceUse
+from cartsight.studies import autologous_manufacturing
 from tests.scenario_builder import allogeneic, autologous, build, minimal_scenario, money, number
 
 Raw = dict[str, Any]
@@ -217,6 +221,39 @@ def test_lot_drivers_are_refused_for_batches_and_named() -> None:
         goods_of(scenario)
     assert caught.value.field == "costs.activities.donor.driver"
     assert "batches started" in str(caught.value.hint)
+
+
+def test_vector_lots_are_paid_when_ordered_and_expired_ones_are_a_row() -> None:
+    study = load_scenario(Path(autologous_manufacturing.__file__).parent / "supply.toml").with_analysis(patients=200)
+    arm = study.arms["autologous-central"]
+    flow = run_flow(study, "autologous-central", 4, keep_batches=True)
+    plant = flow.plant
+    assert plant is not None
+    supply = arm.supplies["vector"]  # type: ignore[union-attr]
+    assert supply.cost_per_lot is not None
+    # As if a quarter of the vector received had expired.
+    received = plant.counts["vector units received"] or 8.0
+    counts = plant.counts | {
+        "vector lots ordered": 3.0, "vector units received": received, "vector units expired": received / 4.0
+    }  # fmt: skip
+    plant = replace(plant, counts=counts)
+    goods = cost_of_goods(arm, plant)  # type: ignore[arg-type]
+    bought = 3.0 * supply.cost_per_lot.x
+    assert goods.categories["vector"] == pytest.approx(bought)
+    table = reconcile(goods, plant)
+    row = table.row("supplies expired")
+    assert row is not None
+    assert row.cents / 100 == pytest.approx(bought / 4.0, abs=0.01)
+    assert table.difference_cents == 0
+    both = study.with_values({"arms.autologous-central.costs.vector_per_batch": 15_000.0})
+    with pytest.raises(InputError, match="both state the vector"):
+        cost_of_goods(both.arms["autologous-central"], plant)  # type: ignore[arg-type]
+
+
+def test_a_network_study_refuses_costs_that_it_does_not_read() -> None:
+    costs = {"activities": {"x": {"driver": "site years", "kind": "other", "amount": money(1)}}}
+    with pytest.raises(InputError, match="not by activity"):
+        network_problem(with_costs(costs))
 
 
 def activity(**more: Any) -> Raw:

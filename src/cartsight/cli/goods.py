@@ -87,7 +87,7 @@ def _print(one: dict[str, Any]) -> None:
     for line in one["budget"]["lines"]:
         used = "" if line["used"] is None else f"{line['used']:.0%}"
         budget.add_row(
-            line["name"], line["kind"], line["driver"], _amount(line["count"]), _amount(line["unit_cost"]),
+            line["name"], line["kind"], line["driver"], _count(line["count"]), _amount(line["unit_cost"]),
             _amount(line["total"]), used,
         )  # fmt: skip
     console.print(budget)
@@ -141,6 +141,10 @@ def _amount(value: float | None) -> str:
     import math
 
     return "" if value is None or math.isnan(value) else f"{value:,.0f}"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == round(value) else f"{value:,.2f}"
 
 
 def _share(value: float) -> str:

@@ -197,11 +197,20 @@ def _itemised_lines(costs: PlantCosts | LotCosts, plant: PlantRecord) -> tuple[C
 
 def _supply_lines(arm: AutologousArm | AllogeneicArm | InVivoArm, plant: PlantRecord) -> tuple[CostLine, ...]:
     """Lots of vector and other supplies are paid when ordered, failed ones included."""
+    if not isinstance(arm, AutologousArm):
+        return ()
     lines = []
-    for name, supply in arm.supplies.items() if isinstance(arm, AutologousArm) else ():
+    for name, supply in arm.supplies.items():
         if supply.cost_per_lot is None:
             continue
-        kind = "materials" if supply.source.vector_yield is None else "vector"
+        is_vector = supply.source.vector_yield is not None or "vector" in name.lower()
+        if is_vector and supply.cost_per_lot.x > 0.0 and arm.costs.vector_per_batch.x > 0.0:
+            raise InputError(
+                "costs.vector_per_batch and the cost of a lot both state the vector; set one of them to 0",
+                field=f"supplies.{name}.cost_per_lot",
+                found=supply.cost_per_lot.x,
+            )
+        kind = "vector" if is_vector else "materials"
         other = supply.second_source
         dearer = None if other is None else other.cost_per_lot
         ordered = _count(plant, f"{name} lots ordered", f"supplies.{name}.cost_per_lot")
