@@ -22,6 +22,10 @@ CATEGORIES = (
     "#555555",
     "#99CCEE",
     "#882255",
+    "#DDCC77",
+    "#332288",
+    "#44AA99",
+    "#CC6677",
 )
 """For stacked categories: Tol's bright set, toned for areas; always read with white gaps and a legend."""
 INK, MUTED, LINE, BAND = "#1a1d21", "#5b6470", "#d8dde3", "#eef1f4"

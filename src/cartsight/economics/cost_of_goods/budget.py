@@ -115,9 +115,9 @@ def idle_part(line: CostLine) -> str | None:
         return None
     if line.kind == "capital":
         return _CAPITAL
-    if line.driver == "line years":
-        return _LINES
-    return None if line.driver == "site years" and not line.staff else _POSTS
+    if line.staff:
+        return _POSTS
+    return {"line years": _LINES, "site years": None}.get(line.driver, _POSTS)
 
 
 _SECTION: dict[str, tuple[str, str]] = {
