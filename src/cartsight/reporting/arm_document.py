@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cartsight.comparison.lot_metrics import LOT_METRICS
 from cartsight.comparison.metrics import STANDARD
 from cartsight.comparison.results import Estimate
 from cartsight.comparison.single_arm import ArmRun
@@ -249,6 +251,9 @@ def _plant(run: ArmRun) -> dict[str, Any] | None:
         "doses_taken": plant.doses_taken,
         "doses_expired": plant.doses_expired,
         "stock_out_fraction": plant.stock_out_fraction,
+        "stores": [asdict(store) for store in plant.stores],
+        "counts": dict(plant.counts),
+        "lot_metrics": {name: value(run) for name, (_, _, value) in LOT_METRICS.items()} if plant.stores else {},
     }
 
 

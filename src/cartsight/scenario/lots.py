@@ -82,7 +82,9 @@ class LotProcess(Frozen):
     depots: dict[str, Depot] = Field(default_factory=dict, max_length=50)
     thaw_loss: Probability | None = Field(None, description="Doses lost at thaw or on the way; another is ordered.")
 
-    model_config = ConfigDict(json_schema_extra=from_specification(tuple(name for name in LOTS if name != "doses_per_lot")))
+    model_config = ConfigDict(
+        json_schema_extra=from_specification(tuple(name for name in LOTS if name != "doses_per_lot"))
+    )
 
     @model_validator(mode="after")
     def _levels(self) -> Self:
