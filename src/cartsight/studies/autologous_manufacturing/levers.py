@@ -271,9 +271,13 @@ def run_block(block: Block) -> Float:
     return np.array([responses(run_arms(world, block.seed, (ARM,))[ARM], threshold) for world in worlds])
 
 
-def supply_and_donors(draws: int, seed: int, progress: Progress) -> tuple[Answer, LeverNumbers]:
-    """Return the answer to question 2, and the numbers it used."""
+def supply_and_donors(
+    draws: int, seed: int, progress: Progress, patients: int | None = None
+) -> tuple[Answer, LeverNumbers]:
+    """Return the answer to question 2, and the numbers it used; `patients` replaces the scenario's."""
     scenario = load_scenario(SCENARIO)
+    if patients is not None:
+        scenario = scenario.with_analysis(patients=patients)
     parameters: ParameterDraws = draw_parameters(scenario, draws, seed)
     numbers = read_levers()
     drawn = draw_study_numbers(numbers, draws, seed, "1A levers")

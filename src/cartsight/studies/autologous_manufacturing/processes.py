@@ -114,9 +114,11 @@ def run_block(block: Block) -> Float:
     return np.array([responses(run_arms(world, block.seed, (ARM,))[ARM], threshold) for world in worlds])
 
 
-def two_processes(draws: int, seed: int, progress: Progress) -> Answer:
-    """Return the answer to question 3."""
+def two_processes(draws: int, seed: int, progress: Progress, patients: int | None = None) -> Answer:
+    """Return the answer to question 3; `patients` replaces the scenario's."""
     scenario = load_scenario(SCENARIO)
+    if patients is not None:
+        scenario = scenario.with_analysis(patients=patients)
     parameters = draw_parameters(scenario, draws, seed)
     blocks = [
         Block(scenario.with_values(parameters.at(k), known=True), parameters.patient_seed(k)) for k in range(draws)
