@@ -44,7 +44,8 @@ class GaugeComponent:
 
 @dataclass(frozen=True)
 class GaugeStudy:
-    """A gauge study. `distinct_categories` is 1.41 sd(part) / sd(gauge), cut to a whole number."""
+    """A gauge study: `repeatability`, `reproducibility`, `gauge`, `part` and `total` are variances, `distinct_categories` is
+    1.41 sd(part) / sd(gauge), cut to a whole number."""
 
     n: int
     parts: int
