@@ -69,20 +69,53 @@ def test_infeasible_and_malformed_exit_with_two(tmp_path: Path, file: str) -> No
     assert run("instance", file, "--max-sites", "0").returncode == 2
 
 
-def test_network_json() -> None:
+def test_plan_files_are_listed_and_described() -> None:
+    rows = json.loads(run("examples", "--json").stdout)
+    assert "lbcl-network-us" in [row["name"] for row in rows]
+    assert "technologies" in json.loads(run("schema").stdout)["properties"]
+
+
+def test_plan_file(tmp_path: Path) -> None:
     done = run(
-        "network", "lbcl-third-line-us", "--candidates", "central,east", "--draws", "5", "--samples", "2",
-        "--out-of-sample", "10", "--top", "2", "--replications", "3", "--json",
+        "network", "lbcl-network-us", "--patients-per-year", "200", "--draws", "3", "--samples", "2", "--out-of-sample", "5",
+        "--information", "2", "--top", "2", "--replications", "3", "--time-limit", "12", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
-    assert answer["gap"] <= 1e-3 and answer["screening"]["gap"] <= 1e-3
+    ahead = answer["years_ahead"]
+    assert ahead["gap"] < 0.2 and ahead["present_value"] >= ahead["bound"]
+    assert len(ahead["served"]) == 5 and ahead["plants"]
+    assert len({plant["process"] for plant in ahead["plants"]}) == 1  # one licence, one process
+    assert {item["process"] for item in answer["screening"]} == {
+        f"{level}, {state}" for level in ("partly", "manual", "fully") for state in ("fresh", "frozen")
+    }
+    assert set(answer["designs"][0]["modes"].values()) <= {"air", "road"}
+    assert answer["patients_per_year"] == pytest.approx(300.0)  # 200 grown by half in the fifth year
+    assert run("network", "lbcl-network-us", "--candidates", "a").returncode == 2
+    bad = tmp_path / "plan.toml"
+    bad.write_text('name = "x"\nscenario = "lbcl-third-line-us"\nplant = 3\n', encoding="utf-8")
+    done = run("network", str(bad))
+    assert done.returncode == 2 and "Did you mean 'plants'" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_network_json() -> None:
+    done = run(
+        "network", "lbcl-third-line-us", "--candidates", "central,east", "--draws", "5", "--samples", "2",
+        "--out-of-sample", "10", "--information", "5", "--top", "2", "--replications", "3", "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["gap"] <= 1e-3 and answer["screening"][0]["gap"] <= 1e-3
     assert answer["draws"] == 5 and answer["candidate_sites"] == 2
     first = answer["designs"][0]
     assert first["simulated"]["cost_per_infused"]["low"] <= first["simulated"]["cost_per_infused"]["high"]
-    assert first["prediction_error"]["share_infused"] == pytest.approx(
-        first["simulated"]["share_infused"]["mean"] - first["predicted"]["share_infused"]
+    assert first["prediction_error"]["share_infused"]["mean"] == pytest.approx(
+        first["simulated"]["share_infused"]["mean"] - first["predicted"]["share_infused"], abs=1e-9
     )
+    known = answer["information"]
+    slack = 1 + 2 * known["largest_gap"]
+    assert known["wait_and_see"] <= known["recourse_problem"] * slack <= known["expected_value_solution"] * slack**2
+    assert known["value_of_perfect_information"] >= -1e-3 * known["recourse_problem"]
     assert any(design["survives"] for design in answer["designs"])
     assert run("network", "lbcl-third-line-us", "--arm", "nope").returncode == 2
     assert run("network", "lbcl-third-line-us", "--draws", "1").returncode == 2

@@ -211,10 +211,15 @@ def test_whole_study(problem: NetworkProblem) -> None:
         draws=6, samples=2, out_of_sample=12, top=2, first_replications=3, replications=3, time_limit=30.0
     )
     study = study_network(problem, options)
-    assert study.screening_gap <= 1e-4
+    assert study.screening[0].gap <= 1e-4
+    assert study.information is not None and study.information.by_future.shape == (6, 3)
+    for errors, values in zip(study.prediction_error, study.proof.measures, strict=True):
+        assert set(errors) <= set(values)
+        mean, low, high = errors["cost_per_year"]
+        assert low <= mean <= high
     assert all(result.gap <= 1e-3 for result in study.samples)
     assert 1 <= len(study.proof.survivors) <= 2
-    assert len(study.proof.measures) <= 2
+    assert len(study.proof.measures) == min(2, len(study.designs))
     again = study_network(problem, options)
     assert [d.design.lines.tolist() for d in again.designs] == [d.design.lines.tolist() for d in study.designs]
     assert again.proof.measures == study.proof.measures

@@ -10,7 +10,8 @@ import typer
 from cartsight.cli.output import Json, Quiet, Seed, print_json, stderr_console, stdout_console
 
 if TYPE_CHECKING:
-    from cartsight.planning import NetworkStudy
+    from cartsight.planning import ExpansionPlan, NetworkOptions, PlannedStudy
+    from cartsight.scenario import Scenario
 
 app = typer.Typer(
     help="Choose a manufacturing network: optimised with a proven gap, then scored in the simulation.",
@@ -125,23 +126,50 @@ def instance_command(
     )
 
 
+@app.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of a plan file."""
+    from cartsight.planning import plan_schema
+
+    print(plan_schema())
+
+
+@app.command("examples")
+def examples_command(json: Json = False) -> None:
+    """List the plan files that come with the package, with their place on this machine."""
+    from cartsight.planning import load_plan, shipped_plans
+
+    rows = [{"name": name, "title": load_plan(path).title, "file": str(path)} for name, path in shipped_plans().items()]
+    if json:
+        print_json(rows)
+        return
+    for row in rows:
+        stdout_console().print(f"{row['name']}: {row['title']}\n  {row['file']}", soft_wrap=True, markup=False)
+
+
 @app.command("network")
 def network_command(
-    scenario: Annotated[str, typer.Argument(help="A scenario file, or the name of a shipped scenario.")],
+    scenario: Annotated[str, typer.Argument(help="A scenario or plan file, or the name of a shipped scenario or plan.")],
     arm: Annotated[str | None, typer.Option("--arm", help="Autologous arm to plan for (default: the first).")] = None,
     candidates: Annotated[str | None, typer.Option("--candidates", help="Names of candidate plants, separated by commas.")] = None,
-    sites: Annotated[Path | None, typer.Option("--sites", help="CSV of candidate plants: site[, maximum_lines, site_per_year, quality_overhead_per_year, line_per_year].")] = None,
+    sites: Annotated[Path | None, typer.Option("--sites", help="CSV of candidate plants: site[, maximum_lines, site_per_year, quality_overhead_per_year, line_per_year, region].")] = None,
     lanes: Annotated[Path | None, typer.Option("--lanes", help="CSV of lanes: site, region, shipping (per shipment).")] = None,
     patients_per_year: Annotated[float | None, typer.Option("--patients-per-year", help="Scale the referrals (and hospitals) to this total.")] = None,
     draws: Annotated[int, typer.Option("--draws", help="Futures per sample of the stochastic programme.")] = 50,
-    samples: Annotated[int, typer.Option("--samples", help="Independent samples: each gives a bound and a design.")] = 3,
-    out_of_sample: Annotated[int, typer.Option("--out-of-sample", help="Fresh futures that judge the designs.")] = 200,
+    samples: Annotated[int, typer.Option("--samples", help="Independent samples: each gives a bound and a design.")] = 4,
+    out_of_sample: Annotated[int, typer.Option("--out-of-sample", help="Fresh futures that judge the designs.")] = 1000,
+    information: Annotated[int, typer.Option("--information", help="Futures planned for with foreknowledge (value of perfect information).")] = 50,
+    processes: Annotated[int, typer.Option("--processes", help="Processes of a plan file that go beyond the screening.")] = 2,
     service: Annotated[float | None, typer.Option("--service", help="Mean share served in the worst tail of futures, at least.")] = None,
     tail: Annotated[float, typer.Option("--tail", help="Worst share of futures that --service looks at.")] = 0.10,
     safety: Annotated[float, typer.Option("--safety", help="Square-root safety capacity of a plant.")] = 1.0,
-    lost_patient: Annotated[float | None, typer.Option("--lost-patient", help="Price of a patient lost (default: the product's price).")] = None,
+    lost_patient: Annotated[float | None, typer.Option("--lost-patient", help="Price of a patient lost (default: the plan's, else the product's price).")] = None,
+    longest_hold: Annotated[float, typer.Option("--longest-hold", help="Longest wait of a patient across the end of a quarter, in days.")] = 91.3125,
     demand_cv: Annotated[float, typer.Option("--demand-cv", help="Variation of a region's yearly demand.")] = 0.20,
     disruption_probability: Annotated[float, typer.Option("--disruption-probability", help="Per plant and quarter.")] = 0.02,
+    region_disruption_probability: Annotated[float, typer.Option("--region-disruption-probability", help="Per region and quarter: all its plants at once.")] = 0.005,
+    courier_delay_probability: Annotated[float, typer.Option("--courier-delay-probability", help="Per region and quarter.")] = 0.05,
+    courier_delay_days: Annotated[float, typer.Option("--courier-delay-days", help="Days without collections in such a delay.")] = 3.0,
     top: Annotated[int, typer.Option("--top", help="Designs that go into the simulation.")] = 4,
     replications: Annotated[int, typer.Option("--replications", help="Simulated years per design, at most.")] = 16,
     time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds for the optimisation.")] = 180.0,
@@ -149,14 +177,32 @@ def network_command(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Choose plants and lines for a scenario's autologous arm: screening, stochastic programme, proof in the simulation."""
-    from cartsight.planning import NetworkOptions, Uncertainties, network_problem, study_network
+    """Choose plants and lines for an autologous arm: screening, stochastic programme, proof in the simulation.
+
+    With a plan file also technology, fresh or frozen material, transport mode and the years in which lines are added.
+    """
+    from cartsight.cli.planning_report import network_document, print_network
+    from cartsight.core.errors import InputError
+    from cartsight.planning import (
+        NetworkOptions,
+        Uncertainties,
+        find_plan,
+        in_year,
+        load_plan,
+        network_problem,
+        planned_scenario,
+        planned_study,
+        study_network,
+    )
     from cartsight.scenario import load_scenario
 
     options = NetworkOptions(
         draws=draws,
         samples=samples,
         out_of_sample=out_of_sample,
+        information=information,
+        processes=processes,
+        longest_hold_days=longest_hold,
         safety=safety,
         lost_patient=lost_patient,
         service=service,
@@ -165,172 +211,75 @@ def network_command(
         first_replications=min(8, replications),
         replications=replications,
         time_limit=time_limit,
-        uncertainties=Uncertainties(demand_cv=demand_cv, disruption_probability=disruption_probability),
-    )
-    loaded = load_scenario(scenario)
-    if seed is not None:
-        loaded = loaded.with_analysis(seed=seed)
-    problem = network_problem(
-        loaded,
-        arm,
-        candidates=None if candidates is None else [name.strip() for name in candidates.split(",")],
-        sites_file=sites,
-        lanes_file=lanes,
-        patients_per_year=patients_per_year,
+        uncertainties=Uncertainties(
+            demand_cv=demand_cv,
+            disruption_probability=disruption_probability,
+            region_disruption_probability=region_disruption_probability,
+            courier_delay_probability=courier_delay_probability,
+            courier_delay_days=courier_delay_days,
+        ),
     )
     remarks = stderr_console(quiet)
-    for remark in problem.remarks:
-        remarks.print(f"remark: {remark}", soft_wrap=True, markup=False)
-    study = study_network(problem, options, lambda text: remarks.print(text, markup=False))
-    document = _network_document(study)
+
+    def say(text: str) -> None:
+        remarks.print(text, soft_wrap=True, markup=False)
+
+    def seeded(loaded: Scenario) -> Scenario:
+        return loaded if seed is None else loaded.with_analysis(seed=seed)
+
+    file = find_plan(scenario)
+    if file is None:
+        problem = network_problem(
+            seeded(load_scenario(scenario)),
+            arm,
+            candidates=None if candidates is None else [name.strip() for name in candidates.split(",")],
+            sites_file=sites,
+            lanes_file=lanes,
+            patients_per_year=patients_per_year,
+        )
+        for remark in problem.remarks:
+            say(f"remark: {remark}")
+        document = network_document(study_network(problem, options, say), list(problem.remarks))
+    else:
+        if candidates is not None or sites is not None or lanes is not None:
+            raise InputError("a plan file names its own plants and lanes", field="candidates, sites, lanes", found=str(file))
+        plan = load_plan(file)
+        planned = planned_study(
+            plan, seeded(planned_scenario(plan, file)), arm_name=arm, patients_per_year=patients_per_year
+        )
+        for remark in planned.remarks:
+            say(f"remark: {remark}")
+        options, expansion = _years_ahead(planned, options, say)
+        year = 1.0
+        if plan.years is not None:
+            year = plan.years.demand[(plan.years.planned_for or plan.years.count) - 1]
+        problems = [(p.name, in_year(p, year, planned.discount_rate)) for p in planned.processes]
+        study = study_network(problems, options, say)
+        document = network_document(study, list(planned.remarks), planned=planned, expansion=expansion, year=year)
     if json:
         print_json(document)
     else:
-        _print_network(document)
+        print_network(document, stdout_console())
 
 
-def _network_document(study: NetworkStudy) -> dict[str, Any]:
-    from dataclasses import asdict
+def _years_ahead(planned: PlannedStudy, options: NetworkOptions, say: Any) -> tuple[NetworkOptions, ExpansionPlan]:
+    """Plan the years ahead, and return the options with the plan's own price of a lost patient and the time that is left."""
+    from dataclasses import replace
 
-    from cartsight.planning import predicted
+    from cartsight.planning import Horizon, plan_expansion
 
-    problem = study.problem
-    survivors = study.proof.survivors
-
-    def sites(lines: Any) -> list[dict[str, Any]]:
-        return [{"site": problem.plants[s].name, "lines": int(n)} for s, n in enumerate(lines) if n > 0]
-
-    designs = []
-    for i, item in enumerate(study.designs):
-        proven = i < len(study.proof.measures)
-        expected = predicted(study, item)
-        measures = study.proof.measures[i] if proven else {}
-        designs.append(
-            {
-                "sites": sites(item.design.lines),
-                "lines": int(item.design.lines.sum()),
-                "proposed_by": item.design.origin,
-                "fixed_cost_per_year": item.design.fixed_cost,
-                "out_of_sample_cost_per_year": item.evaluation.mean,
-                "out_of_sample_standard_error": item.evaluation.standard_error,
-                "mean_service": float(item.evaluation.service.mean()),
-                "worst_service": item.evaluation.worst_service(study.options.tail),
-                "overtime_batches_per_year": item.evaluation.overtime_batches,
-                "held_patients_per_year": item.evaluation.held,
-                "predicted": expected,
-                "simulated": {k: {"mean": m, "low": lo, "high": hi} for k, (m, lo, hi) in measures.items()} or None,
-                "prediction_error": {k: measures[k][0] - v for k, v in expected.items()} if proven else None,
-                "replications": study.proof.replications[i] if proven else 0,
-                "survives": i in survivors,
-            }
+    plan, problem = planned.plan, planned.processes[0].problem
+    if options.lost_patient is None and plan.lost_patient is not None:
+        options = replace(options, lost_patient=plan.money(plan.lost_patient, problem.scenario.analysis.money))
+    years, horizon = plan.years, Horizon()
+    if years is not None:
+        horizon = Horizon(
+            years.demand, years.lead_time.x, years.orders_before_start, planned.discount_rate, years.may_close
         )
-    one = len(survivors) == 1
-    return {
-        "scenario": problem.scenario.name,
-        "arm": problem.arm_name,
-        "money": problem.scenario.analysis.money,
-        "patients_per_year": float(problem.referrals.sum()),
-        "candidate_sites": len(problem.plants),
-        "draws": study.options.draws,
-        "gap": max(result.gap for result in study.samples),
-        "screening": {
-            "sites": sites(study.screening.lines),
-            "lines": int(study.screening.lines.sum()),
-            "gap": study.screening_gap,
-        },
-        "samples": [
-            {
-                "objective": result.objective,
-                "bound": result.bound,
-                "gap": result.gap,
-                "rounds": result.rounds,
-                "seconds": result.seconds,
-                "sites": sites(result.design.lines),
-            }
-            for result in study.samples
-        ],
-        "lower_bound": study.lower_bound,
-        "lower_bound_standard_error": study.lower_bound_error,
-        "optimality_gap": study.optimality_gap,
-        "optimality_gap_standard_error": study.optimality_gap_error,
-        "value_of_stochastic_solution": study.value_of_stochastic_solution,
-        "value_of_stochastic_solution_standard_error": study.value_of_stochastic_solution_error,
-        "designs": designs,
-        "indifference": study.proof.indifference,
-        "alpha": study.proof.alpha,
-        "recommended": designs[survivors[0]]["sites"] if one else None,
-        "claim": (
-            "One design survives the simulation."
-            if one
-            else f"{len(survivors)} designs survive: the simulation does not tell them apart within the replications allowed."
-        ),
-        "load": asdict(problem.load),
-        "recourse": asdict(study.costs),
-        "uncertainties": asdict(study.options.uncertainties),
-        "seconds": study.seconds,
-        "remarks": problem.remarks,
-    }
-
-
-def _print_network(document: dict[str, Any]) -> None:
-    import math
-
-    from rich.table import Table
-
-    console = stdout_console()
-    console.print(
-        f"{document['scenario']} / {document['arm']}: {document['patients_per_year']:,.0f} referrals a year, "
-        f"{document['candidate_sites']} candidate plants, {document['draws']} futures a sample, money in {document['money']}",
-        soft_wrap=True,
-        markup=False,
-    )
-    console.print(
-        f"Optimality gap: screening {document['screening']['gap']:.2%}; stochastic programme "
-        + ", ".join(f"{sample['gap']:.2%}" for sample in document["samples"])
-        + f" (samples). Out of sample {document['optimality_gap'] / 1e6:,.2f} million a year above the estimated bound "
-        f"(standard error {document['optimality_gap_standard_error'] / 1e6:,.2f}).",
-        soft_wrap=True,
-    )
-    if math.isfinite(document["value_of_stochastic_solution"]):
-        console.print(
-            f"Value of the stochastic solution: {document['value_of_stochastic_solution'] / 1e6:,.2f} million a year "
-            f"(standard error {document['value_of_stochastic_solution_standard_error'] / 1e6:,.2f}).",
-            soft_wrap=True,
-        )
-    table = Table("", "Design", "Cost/year", "Served", "Worst", "Proposed by", box=None, padding=(0, 2, 0, 0))
-    for number, design in enumerate(document["designs"], start=1):
-        table.add_row(
-            str(number),
-            ", ".join(f"{site['site']} {site['lines']}" for site in design["sites"]),
-            f"{design['out_of_sample_cost_per_year'] / 1e6:,.1f} M",
-            f"{design['mean_service']:.1%}",
-            f"{design['worst_service']:.1%}",
-            design["proposed_by"],
-        )
-    console.print(table)
-    console.print("In the simulation, on common random numbers (predicted -> simulated, 95 % interval):")
-    rows = (
-        ("cost_per_infused", "Cost of goods per infused", "{:,.0f}"),
-        ("share_infused", "Infused, of referred", "{:.3f}"),
-        ("vein_to_vein_days", "Vein-to-vein, days", "{:.1f}"),
-    )
-    proof = Table("", "Measure", "Predicted", "Simulated", "Interval", box=None, padding=(0, 2, 0, 0))
-    for number, design in enumerate(document["designs"], start=1):
-        if design["simulated"] is None:
-            continue
-        for name, title, form in rows:
-            seen = design["simulated"][name]
-            proof.add_row(
-                str(number),
-                title,
-                form.format(design["predicted"][name]),
-                form.format(seen["mean"]),
-                f"{form.format(seen['low'])} to {form.format(seen['high'])}",
-            )
-        waits = design["simulated"]
-        proof.add_row(
-            str(number), "Wait for line / bed, days", "0 / 0", f"{waits['line_wait_days']['mean']:.1f} / {waits['bed_wait_days']['mean']:.1f}",
-            "survives" if design["survives"] else "ruled out",
-        )  # fmt: skip
-    console.print(proof)
-    console.print(document["claim"], markup=False)
+    say(f"screening {len(planned.processes)} processes over {len(horizon.demand)} years")
+    price = problem.arm.price.per_patient.x if options.lost_patient is None else options.lost_patient
+    expansion = plan_expansion(
+        planned.processes, horizon, safety=options.safety, lost_patient=price, one_process=plan.one_process,
+        time_limit=options.time_limit / 4,
+    )  # fmt: skip
+    return replace(options, time_limit=options.time_limit * 3 / 4), expansion

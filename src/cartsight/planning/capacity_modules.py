@@ -27,15 +27,25 @@ def usable_load(lines: int, safety: float) -> float:
 
 
 def modules(problem: NetworkProblem, plant: int, safety: float) -> list[Module]:
-    """Return the sizes of a plant: every number of lines up to 12, then steps of about 12 %, up to its maximum."""
-    most = problem.plants[plant].maximum_lines
-    sizes, n = [], 1
+    """Return the sizes of a plant: every number of modules up to 12, then steps of about 12 %, up to its maximum.
+
+    The sizes of a plant with existing lines start at these. An empty list: the plant is too small for one module.
+    """
+    step, candidate = problem.lines_per_module, problem.plants[plant]
+    most = candidate.maximum_lines // step
+    least = candidate.existing_lines // step
+    sizes, n = [], max(1, least)
     while n < most:
         sizes.append(n)
         n = n + 1 if n < 12 else max(n + 1, round(n * 1.12))
-    sizes.append(most)
-    open_share = open_days_share(problem)
-    return [Module(n, usable_load(n, safety) * problem.batches_per_line * open_share) for n in sizes]
+    if most > 0:
+        sizes.append(most)
+    return [module(problem, n * step, safety) for n in sizes]
+
+
+def module(problem: NetworkProblem, lines: int, safety: float) -> Module:
+    """Return the size of a plant of this many lines."""
+    return Module(lines, usable_load(lines, safety) * problem.batches_per_line * open_days_share(problem))
 
 
 def open_days_share(problem: NetworkProblem) -> float:

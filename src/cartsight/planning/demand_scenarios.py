@@ -7,7 +7,7 @@ chance of a disruption are stated by the caller. Columns are keyed by name, so t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -109,6 +109,10 @@ class DemandScenarios:
 
     def __len__(self) -> int:
         return int(self.batches.size)
+
+    def only(self, i: int) -> DemandScenarios:
+        """Return one future alone."""
+        return DemandScenarios(**{field.name: getattr(self, field.name)[i : i + 1] for field in fields(self)})
 
 
 def expected_future(problem: NetworkProblem) -> DemandScenarios:

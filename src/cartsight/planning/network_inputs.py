@@ -11,10 +11,12 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from cartsight.core.distributions import Distribution
 from cartsight.core.errors import InputError, nearest
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm
@@ -35,7 +37,8 @@ LARGEST_TABLE_BYTES = 5_000_000
 class CandidatePlant:
     """A plant that may be opened, with what it costs per year; money in the analysis's unit.
 
-    Plants of one `region` are disrupted together; an empty region is no region's.
+    Plants of one `region` are disrupted together; an empty region is no region's. A plant with existing lines is open with
+    at least these.
     """
 
     name: str
@@ -44,11 +47,24 @@ class CandidatePlant:
     quality_overhead_per_year: float
     line_per_year: float
     region: str = ""
+    existing_lines: int = 0
 
     @property
     def fixed_per_year(self) -> float:
         """Cost of the open plant without lines."""
         return self.site_per_year + self.quality_overhead_per_year
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TransportLaw:
+    """A transport mode: days out and back, the price of one shipment by lane, shape (regions, plants), and the median
+    vein-to-vein time of patients who never wait for a plant."""
+
+    name: str
+    out: Distribution
+    back: Distribution
+    shipping: Float
+    vein_to_vein_days: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +123,11 @@ class NetworkProblem:
         Collected patients not infused, beyond those of the arm that a plan of technologies compares with; its price is part
         of every assignment, so that a process which infuses fewer is not merely cheaper.
     lane_mode : array of int, shape (regions, plants), optional
-        Transport mode of each lane, in the plan's order; None without modes.
+        Transport mode of each lane, a number into `modes`; None without modes. Mode 0 is the arm's own in `scenario`.
+    modes : tuple of TransportLaw
+        Empty: the arm's own transport.
+    lines_per_module : int
+        Lines are bought in modules of this size.
     """
 
     scenario: Scenario
@@ -123,6 +143,8 @@ class NetworkProblem:
     lost_share: Float
     relative_loss: float = 0.0
     lane_mode: npt.NDArray[np.int64] | None = None
+    modes: tuple[TransportLaw, ...] = ()
+    lines_per_module: int = 1
 
     @property
     def arm(self) -> AutologousArm:
@@ -236,9 +258,7 @@ def network_problem(
             raise InputError("must be above zero", field="patients-per-year", found=patients_per_year)
         factor = patients_per_year / float(referrals.sum())
         referrals = referrals * factor
-        scenario = _with_hospitals(scenario, factor).with_values(
-            {f"population.regions.{region}.referrals_per_year": float(n) / DAYS_PER_YEAR for region, n in zip(regions, referrals, strict=True)}
-        )
+        scenario = scaled_referrals(scenario, factor)
     load = patient_load(scenario, name)
     costs = arm.costs
     remarks: list[str] = []
@@ -288,13 +308,19 @@ def network_problem(
     )
 
 
-def _with_hospitals(scenario: Scenario, factor: float) -> Scenario:
-    """Scale the hospitals of every region, so that beds do not become the bottleneck of a plant study."""
+def scaled_referrals(scenario: Scenario, factor: float) -> Scenario:
+    """Return the scenario with the referrals of every region times `factor`, and with them its hospitals, so that beds do not
+    become the bottleneck of a plant study."""
     regions = {
         name: region.model_copy(update={"hospitals": min(max(1, math.ceil(region.hospitals * factor)), 500)})
         for name, region in scenario.population.regions.items()
     }
-    return scenario.model_copy(update={"population": scenario.population.model_copy(update={"regions": regions})})
+    grown = scenario.model_copy(update={"population": scenario.population.model_copy(update={"regions": regions})})
+    rates = {
+        f"population.regions.{name}.referrals_per_year": region.referrals_per_year.x * factor
+        for name, region in scenario.population.regions.items()
+    }
+    return grown.with_values(rates)
 
 
 def _table(path: Path, required: Iterable[str], optional: Iterable[str]) -> list[tuple[int, dict[str, str]]]:
@@ -349,7 +375,7 @@ def _read_plants(path: Path, default: CandidatePlant) -> list[CandidatePlant]:
         name = cells["site"]
         if not name or name in plants:
             raise InputError("a plant needs a name of its own", file=path, line=line, field="site", found=name)
-        given = {column: _amount(path, line, column, cells[column]) for column in money if cells.get(column)}
+        given: dict[str, Any] = {column: _amount(path, line, column, cells[column]) for column in money if cells.get(column)}
         most = default.maximum_lines
         if cells.get("maximum_lines"):
             value = _amount(path, line, "maximum_lines", cells["maximum_lines"], minimum=1.0)

@@ -19,7 +19,8 @@ from cartsight.planning.network_inputs import DAYS_PER_YEAR, NetworkProblem
 from cartsight.planning.screening import NetworkDesign
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm, Site
-from cartsight.simulation import compile_model
+from cartsight.simulation import Calendar, FlowModel, compile_model
+from cartsight.simulation import steps as s
 from cartsight.simulation.pathways.build import build_model
 from cartsight.simulation.pathways.flow import simulate_patients
 from cartsight.simulation.pathways.patients import Window, generate_patients, observation_window
@@ -35,6 +36,7 @@ from cartsight.simulation.result import FlowResult
 
 Float = npt.NDArray[np.float64]
 
+SHIPPING_OUT, SHIPPING_BACK = "shipping to the plant", "shipping to the hospital"
 SERVED_SHARE = 0.02
 """A region is served by a plant that makes at least this share of its patients in the expected plan."""
 
@@ -81,6 +83,7 @@ class Proof:
         By design.
     indifference, alpha : float
     measures : list of dict of name to (mean, low, high)
+    values : list of dict of name to array, shape (replications,)
     """
 
     survivors: tuple[int, ...]
@@ -88,12 +91,13 @@ class Proof:
     indifference: float
     alpha: float
     measures: list[dict[str, tuple[float, float, float]]]
+    values: list[dict[str, Float]]
 
 
 def with_future(problem: NetworkProblem, futures: DemandScenarios, i: int) -> Scenario:
     """Return the scenario in one future: a year's referrals by region, and the yield of the process; one year is counted.
 
-    Disruptions and the split of demand over quarters are left to the optimiser: the pathway has no dated outages.
+    The split of demand over quarters is left to the optimiser: arrivals of the pathway have one rate by region.
     """
     factor = futures.demand[i].sum(axis=0) / problem.demand
     rates = problem.referrals * factor
@@ -108,7 +112,9 @@ def with_future(problem: NetworkProblem, futures: DemandScenarios, i: int) -> Sc
     return problem.scenario.with_values(values).with_analysis(patients=counted)
 
 
-def with_design(problem: NetworkProblem, design: NetworkDesign, assigned: Float, scenario: Scenario) -> Scenario:
+def with_design(
+    problem: NetworkProblem, design: NetworkDesign, assigned: Float, scenario: Scenario, outages: Float | None = None
+) -> Scenario:
     """Return a scenario with a design's plants.
 
     Parameters
@@ -119,6 +125,8 @@ def with_design(problem: NetworkProblem, design: NetworkDesign, assigned: Float,
         Patients per year in the expected plan; decides which plants serve a region.
     scenario : Scenario
         The problem's, or one of its futures.
+    outages : array, shape (quarters, plants, 2), optional
+        Days of the counted year without new starts, NaN where there are none.
     """
     arm = scenario.arms[problem.arm_name]
     assert isinstance(arm, AutologousArm)
@@ -129,22 +137,73 @@ def with_design(problem: NetworkProblem, design: NetworkDesign, assigned: Float,
     share = assigned / np.maximum(assigned.sum(axis=1, keepdims=True), 1e-9)
     share[:, design.lines == 0] = 0.0
     sites = {}
-    for s in np.flatnonzero(design.lines):
-        lines = int(design.lines[s])
+    for plant in np.flatnonzero(design.lines):
+        lines = int(design.lines[plant])
         load = lines * testing
-        serves = tuple(problem.regions[r] for r in range(len(problem.regions)) if share[r, s] >= SERVED_SHARE)
+        serves = tuple(problem.regions[r] for r in range(len(problem.regions)) if share[r, plant] >= SERVED_SHARE)
         if not serves:
             continue
-        sites[problem.plants[s].name] = Site(
+        sites[problem.plants[plant].name] = Site(
             lines=lines,
             # Testing lanes cost nothing in the plant's costs, so they are sized not to bind: three standard deviations.
             quality_control_lanes=math.ceil(load + 3.0 * math.sqrt(load)) + 1,
             serves=serves,
             closed_to_starts=template.closed_to_starts,
             yearly_shutdown_days=template.yearly_shutdown_days,
+            outages=() if outages is None else dated(outages[:, plant], observation_window(scenario)),
         )
     changed = arm.model_copy(update={"sites": sites, "at_every_hospital": None})
     return scenario.model_copy(update={"arms": {**scenario.arms, problem.arm_name: changed}})
+
+
+def dated(days: Float, window: Window) -> tuple[tuple[float, float], ...]:
+    """Return days of the counted year, shape (n, 2), as days of the simulation; NaN rows are left out."""
+    known = days[~np.isnan(days[:, 0])] + window.start
+    return tuple((float(first), float(last)) for first, last in known if last > first)
+
+
+def modes_by_region(problem: NetworkProblem, assigned: Float) -> npt.NDArray[np.int64]:
+    """Return the transport mode that carries most of each region's patients, shape (regions,); zeros without modes."""
+    if problem.lane_mode is None:
+        return np.zeros(len(problem.regions), dtype=np.int64)
+    carried = [np.where(problem.lane_mode == m, assigned, 0.0).sum(axis=1) for m in range(len(problem.modes))]
+    return np.asarray(np.argmax(carried, axis=0))
+
+
+def add_transport(
+    flow: FlowModel,
+    problem: NetworkProblem,
+    mode: npt.NDArray[np.int64],
+    delays: list[tuple[tuple[float, float], ...]] | None,
+) -> None:
+    """Give regions their own transport mode, and close their courier on the days of a delay."""
+    late = [] if delays is None else [r for r, days in enumerate(delays) if days]
+    other = [r for r, m in enumerate(mode) if m]
+    if not late and not other:
+        return
+    for r in late:
+        assert delays is not None
+        flow.gate(f"courier/{problem.regions[r]}", Calendar(outages=delays[r]))
+    program: list[s.Step] = []
+    for step in flow.programs["patient"]:
+        if isinstance(step, s.Delay) and step.name in (SHIPPING_OUT, SHIPPING_BACK):
+            end = f"after {step.name}"
+            for r in late if step.name == SHIPPING_OUT else []:
+                after = f"courier of {problem.regions[r]} runs"
+                program += [s.Test("region", "==", float(r), otherwise=after), s.Gate(f"courier/{problem.regions[r]}"), s.Label(after)]
+            for r in other:
+                law = problem.modes[mode[r]].out if step.name == SHIPPING_OUT else problem.modes[mode[r]].back
+                after = f"{step.name}, not {problem.regions[r]}"
+                program += [
+                    s.Test("region", "==", float(r), otherwise=after),
+                    s.Delay(f"{step.name}, {problem.regions[r]}", law),
+                    s.Jump(end),
+                    s.Label(after),
+                ]
+            program += [step, s.Label(end)] if other else [step]
+        else:
+            program.append(step)
+    flow.programs["patient"] = tuple(program)
 
 
 def simulate_design(
@@ -153,17 +212,26 @@ def simulate_design(
     assigned: Float,
     seed: int,
     not_infused_cost: float,
-    future: Scenario | None = None,
+    future: tuple[DemandScenarios, int] | None = None,
 ) -> SimulatedYear:
-    """Run a design once; the seed keys the patients and every draw of theirs, whatever the design."""
-    scenario = with_design(problem, design, assigned, problem.scenario if future is None else future)
-    window = observation_window(scenario)
+    """Run a design once, in one future if given; the seed keys the patients and every draw of theirs, whatever the design."""
+    if future is None:
+        scenario = with_design(problem, design, assigned, problem.scenario)
+        window = observation_window(scenario)
+        delays = None
+    else:
+        futures, i = future
+        scenario = with_design(problem, design, assigned, with_future(problem, futures, i), futures.outages[i])
+        window = observation_window(scenario)
+        delays = [dated(days, window) for days in futures.courier_outages[i].transpose(1, 0, 2)]
     everyone = generate_patients(scenario, seed, window)
-    model = compile_model(build_model(scenario, problem.arm_name, window), check=False)
-    result = simulate_patients(scenario, model, everyone, seed, window)
+    flow = build_model(scenario, problem.arm_name, window)
+    mode = modes_by_region(problem, assigned)
+    add_transport(flow, problem, mode, delays)
+    result = simulate_patients(scenario, compile_model(flow, check=False), everyone, seed, window)
     arm = scenario.arms[problem.arm_name]
     names = list(arm.sites)  # type: ignore[union-attr, arg-type]
-    spent = _spending(problem, design, names, everyone, result, window)
+    spent = _spending(problem, design, names, mode, everyone, result, window)
     infused_in_window = _within(result, INFUSION, window)
     day = result.patients.mark(INFUSION)[everyone.counted]
     collected = result.patients.mark(LEUKAPHERESIS)[everyone.counted]
@@ -202,15 +270,17 @@ def _spending(
     problem: NetworkProblem,
     design: NetworkDesign,
     names: list[str],
+    mode: npt.NDArray[np.int64],
     everyone: Patients,
     result: FlowResult,
     window: Window,
 ) -> float:
     costs = problem.arm.costs
-    place = {plant.name: s for s, plant in enumerate(problem.plants)}
+    place = {plant.name: number for number, plant in enumerate(problem.plants)}
     opened = [place[name] for name in names]
     fixed = sum(
-        problem.plants[s].fixed_per_year + problem.plants[s].line_per_year * int(design.lines[s]) for s in opened
+        problem.plants[number].fixed_per_year + problem.plants[number].line_per_year * int(design.lines[number])
+        for number in opened
     )
     started = _within(result, BATCH_STARTED, window)
     failed = _within(result, BATCH_FAILED, window)
@@ -219,15 +289,21 @@ def _spending(
     entity, days = result.patients.log.of(SHIPMENT)
     entity = entity[(days >= window.start) & (days < window.end)]
     at = np.array(opened)[result.patients.attribute("site")[entity].astype(np.int64)]
-    return fixed * window.years + batches + float(problem.shipping[everyone.region[entity], at].sum())
+    region = everyone.region[entity]
+    price = problem.shipping
+    if problem.modes:
+        price = np.stack([problem.modes[m].shipping[r] for r, m in enumerate(mode)])
+        # A region's own mode may lack one of its lanes; then the lane's mode is charged.
+        price = np.where(np.isfinite(price), price, problem.shipping)
+    return fixed * window.years + batches + float(price[region, at].sum())
 
 
 def prove(
-    problem: NetworkProblem,
+    problems: list[NetworkProblem],
     designs: list[NetworkDesign],
     assigned: list[Float],
     *,
-    futures: DemandScenarios,
+    futures: list[DemandScenarios],
     not_infused_cost: float,
     indifference: float,
     first: int,
@@ -236,13 +312,14 @@ def prove(
 ) -> Proof:
     """Run the designs on common random numbers until one is selected or the replications run out.
 
-    Replication i of every design is future i with the patients of seed i.
+    Replication i of every design is future i with the patients of seed i. Problem, plants and futures are given by design.
     """
-    if len(futures) < most:
-        raise InputError("fewer futures than replications", found=len(futures), allowed=f"at least {most}")
+    if min(len(sample) for sample in futures) < most:
+        raise InputError("fewer futures than replications", found=min(map(len, futures)), allowed=f"at least {most}")
     years: dict[tuple[int, int], SimulatedYear] = {}
 
     def one(system: int, replication: int) -> float:
+        problem = problems[system]
         seed = problem.scenario.analysis.seed + 7919 * (replication + 1)
         years[system, replication] = simulate_design(
             problem,
@@ -250,7 +327,7 @@ def prove(
             assigned[system],
             seed,
             not_infused_cost,
-            with_future(problem, futures, replication),
+            (futures[system], replication),
         )
         return years[system, replication].net_cost_per_referred
 
@@ -263,17 +340,13 @@ def prove(
             lambda replication, alive: [one(system, replication) for system in alive],
             len(designs), indifference=indifference, alpha=alpha, first_stage=first, maximise=False, most=most,
         )  # fmt: skip
-    measures = []
+    values = []
     for system in range(len(designs)):
         mine = [year for (index, _), year in sorted(years.items()) if index == system]
-        measures.append(
-            {
-                name: interval(np.array([getattr(year, name) for year in mine]))
-                for name in SimulatedYear.__dataclass_fields__
-            }
-        )
+        values.append({name: np.array([getattr(year, name) for year in mine]) for name in SimulatedYear.__dataclass_fields__})
+    measures = [{name: interval(column) for name, column in columns.items()} for columns in values]
     counts = tuple(sum(index == system for index, _ in years) for system in range(len(designs)))
-    return Proof((0,) if selection is None else selection.survivors, counts, indifference, alpha, measures)
+    return Proof((0,) if selection is None else selection.survivors, counts, indifference, alpha, measures, values)
 
 
 def interval(values: Float, level: float = 0.95) -> tuple[float, float, float]:

@@ -196,9 +196,9 @@ class RecourseProgramme:
         solution = self.highs.getSolution()
         value, dual = np.asarray(solution.col_value), np.asarray(solution.row_dual)
         price = (dual[self.capacity] + costs.overtime_share * dual[self.overtime_limit]).reshape(QUARTERS, plants)
-        open_price = np.zeros(plants)
+        open_price: Float = np.zeros(plants)
         if opened is not None:
-            open_price = np.bincount(self.lane_plant, weights=dual[self.links] * lane_demand, minlength=plants)
+            open_price = np.asarray(np.bincount(self.lane_plant, weights=dual[self.links] * lane_demand, minlength=plants), dtype=np.float64)
         assigned = np.zeros(problem.shipping.shape)
         made = value[self.assign]
         assigned[self.lane_region, self.lane_plant] = made.sum(axis=0)
@@ -219,7 +219,9 @@ class RecourseProgramme:
         lost[self.cancel] = 1.0
         lost[self.hold] = 1.0 - self.costs.kept_in_hold
         lost[self.assign] = self.lane_lost[None, :] + futures.lost_to_couriers[i][:, self.lane_region]
-        lost[self.skipped] = float(futures.saved_by_remake[i]) / max(float(futures.remade[i]), SMALLEST_REMADE)
+        remade = float(futures.remade[i])
+        # Without remakes there is nothing to skip: as dear as a patient, and never chosen.
+        lost[self.skipped] = float(futures.saved_by_remake[i]) / remade if remade > SMALLEST_REMADE else 1.0
         return lost
 
     def _cost(self, futures: DemandScenarios, i: int) -> Float:
@@ -232,5 +234,6 @@ class RecourseProgramme:
         cost[self.overtime] += self.costs.overtime_per_batch * batches
         worth = self.costs.lost_patient * self.problem.relative_loss
         cost[self.assign] += batches * self.problem.batch_cost + self.lane_money + worth
-        cost[self.skipped] -= batches * self.problem.batch_cost
+        if futures.remade[i] > SMALLEST_REMADE:
+            cost[self.skipped] -= batches * self.problem.batch_cost
         return cost

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -86,11 +86,12 @@ def design_columns(model: MipModel, problem: NetworkProblem, safety: float) -> D
             model.column(plant.fixed_per_year + plant.line_per_year * module.lines, 0.0, 1.0, integer=True)
             for module in options
         ]
-        model.row(columns, [1.0] * len(columns), upper=1.0)
+        if columns:
+            model.row(columns, [1.0] * len(columns), lower=1.0 if plant.existing_lines else 0.0, upper=1.0)
         chosen.append(columns)
     for a in range(len(problem.plants)):
         for b in range(a + 1, len(problem.plants)):
-            if _alike(problem, a, b):
+            if sizes[a] and _alike(problem, a, b):
                 larger = [float(module.lines) for module in sizes[a]]
                 smaller = [-float(module.lines) for module in sizes[b]]
                 model.row([*chosen[a], *chosen[b]], [*larger, *smaller], lower=0.0)
@@ -100,16 +101,17 @@ def design_columns(model: MipModel, problem: NetworkProblem, safety: float) -> D
 
 def _alike(problem: NetworkProblem, a: int, b: int) -> bool:
     first, second = problem.plants[a], problem.plants[b]
-    same = (first.maximum_lines, first.fixed_per_year, first.line_per_year) == (
-        second.maximum_lines,
-        second.fixed_per_year,
-        second.line_per_year,
-    )
-    return same and bool((problem.shipping[:, a] == problem.shipping[:, b]).all())
+    same = replace(first, name="", region="") == replace(second, name="", region="")
+    # Plants of different regions fail with different neighbours, so that one is not the twin of the other.
+    same &= first.region == second.region
+    lanes = (problem.shipping[:, a] == problem.shipping[:, b]) & (problem.lost_share[:, a] == problem.lost_share[:, b])
+    return same and bool(lanes.all())
 
 
-def screen(problem: NetworkProblem, safety: float, *, time_limit: float) -> tuple[NetworkDesign, MipResult]:
-    """Return the cheapest design that serves the expected demand, and the solver's result with its gap.
+def screen(
+    problem: NetworkProblem, safety: float, *, time_limit: float, demand_factor: float = 1.0, lost_patient: float = 0.0
+) -> tuple[NetworkDesign, MipResult]:
+    """Return the cheapest design that serves the expected demand times a factor, and the solver's result with its gap.
 
     Raises
     ------
@@ -124,22 +126,24 @@ def screen(problem: NetworkProblem, safety: float, *, time_limit: float) -> tupl
         for s in range(plants):
             if np.isfinite(problem.shipping[r, s]):
                 cost = problem.load.batches * problem.batch_cost + SHIPMENTS * float(problem.shipping[r, s])
+                cost += lost_patient * (float(problem.lost_share[r, s]) + problem.relative_loss)
                 flow[r, s] = model.column(cost)
-                demand = float(problem.demand[r])
+                demand = demand_factor * float(problem.demand[r])
                 model.row([flow[r, s], *columns.chosen[s]], [1.0, *[-demand] * len(columns.chosen[s])], upper=0.0)
         here = [flow[r, s] for s in range(plants) if (r, s) in flow]
-        model.row(here, [1.0] * len(here), lower=float(problem.demand[r]), upper=float(problem.demand[r]))
+        demand = demand_factor * float(problem.demand[r])
+        model.row(here, [1.0] * len(here), lower=demand, upper=demand)
     for s in range(plants):
         here = [flow[r, s] for r in range(regions) if (r, s) in flow]
         room = [-module.batches_per_year / problem.load.batches for module in columns.sizes[s]]
         model.row([*here, *columns.chosen[s]], [*[1.0] * len(here), *room], upper=0.0)
     result = model.solve(relative_gap=1e-4, absolute_gap=1.0, time_limit=time_limit)
     if result.status == "infeasible":
-        room_in_all = sum(options[-1].batches_per_year for options in columns.sizes) / problem.load.batches
+        room_in_all = sum(options[-1].batches_per_year for options in columns.sizes if options) / problem.load.batches
         raise InputError(
             "the candidate plants cannot serve the expected demand",
             field="maximum_lines",
-            found=f"{problem.demand.sum():.0f} patients per year",
+            found=f"{demand_factor * problem.demand.sum():.0f} patients per year",
             allowed=f"about {room_in_all:.0f} at the most lines of every plant, each region over its own lanes",
         )
     if not result.has_solution:

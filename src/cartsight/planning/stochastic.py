@@ -21,7 +21,7 @@ from cartsight.planning.demand_scenarios import DemandScenarios
 from cartsight.planning.mixed_integer import MipModel
 from cartsight.planning.network_inputs import NetworkProblem
 from cartsight.planning.recourse import RecourseCosts, RecourseProgramme
-from cartsight.planning.screening import DesignColumns, NetworkDesign, design_columns
+from cartsight.planning.screening import NetworkDesign, design_columns
 
 Float = npt.NDArray[np.float64]
 
