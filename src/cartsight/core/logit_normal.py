@@ -126,6 +126,53 @@ def logit_normal_mixture_intercept(
     return 0.5 * (low + high)
 
 
+def logit_normal_mixture_intercept_given(
+    probability: float,
+    sds: tuple[float, float],
+    covariance: float,
+    shifts: tuple[npt.ArrayLike, npt.ArrayLike],
+    weights: npt.ArrayLike,
+    spared: float,
+) -> float:
+    """Return the intercept of a second failure whose average over those whom a first failure spares is `probability`.
+
+    Parameters
+    ----------
+    probability : float
+        Average probability of the second failure among those spared by the first.
+    sds : (float, float)
+        Standard deviations of the random effects on the first and on the second failure, within every group.
+    covariance : float
+        Covariance of the two random effects.
+    shifts : pair of array_like, shape (groups,)
+        Log-odds of each group on the first and on the second failure.
+    weights : array_like, shape (groups,)
+        Share of each group before the first failure.
+    spared : float
+        Average probability of the first failure.
+    """
+    first, second = (np.atleast_1d(np.asarray(shift, dtype=np.float64)) for shift in shifts)
+    weight = np.atleast_1d(np.asarray(weights, dtype=np.float64))
+    if probability in (0.0, 1.0) or not 0.0 < spared < 1.0:
+        return logit_normal_mixture_intercept(probability, sds[1], second, weight)
+    nodes, rule = _rule()
+    earlier = logit_normal_mixture_intercept(spared, sds[0], first, weight)
+    # The first effect given the second is normal: its slope on the second's standard normal, and what is left.
+    slope = covariance / sds[1] if sds[1] > 0.0 else 0.0
+    rest = math.sqrt(max(sds[0] ** 2 - slope**2, 0.0))
+    effect = earlier + first[:, None, None] + slope * nodes[None, :, None] + rest * nodes[None, None, :]
+    kept = weight[:, None] * rule * ((1.0 - _expit(effect)) @ rule)
+    kept = kept / kept.sum()
+    centre = math.log(probability) - math.log1p(-probability)
+    reach = float(np.abs(second).max()) + sds[1] ** 2 + 10.0 * sds[1] + 20.0
+    low, high = centre - reach, centre + reach
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (low + high)
+        mean = float(np.sum(kept * _expit(middle + second[:, None] + sds[1] * nodes)))
+        low, high = (low, middle) if mean > probability else (middle, high)
+    return 0.5 * (low + high)
+
+
 @lru_cache(maxsize=4096)
 def _one_intercept(p: float, sd: float) -> float:
     if p in (0.0, 1.0):

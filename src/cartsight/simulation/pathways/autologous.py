@@ -18,6 +18,7 @@ from cartsight.simulation.pathways import background as b
 from cartsight.simulation.pathways import plants as p
 from cartsight.simulation.pathways import run as r
 from cartsight.simulation.pathways import trajectory as t
+from cartsight.simulation.pathways import versions as v
 from cartsight.simulation.pathways.care import bridging_choice, note_state, per_hospital, to_infusion
 from cartsight.simulation.pathways.material import (
     FAILURE,
@@ -37,6 +38,7 @@ def autologous_steps(model: FlowModel, scenario: Scenario, arm: AutologousArm, w
     """Declare the plants of an arm and return the steps of a patient from collection to infusion."""
     process = arm.process
     p.autologous_plants(model, scenario, arm, window)
+    v.declare_versions(model, arm)
     b.background(model, scenario, arm)
     declare_material(model, arm.starting_material)
     declare_supplies(model, arm.supplies, window)
@@ -47,9 +49,13 @@ def autologous_steps(model: FlowModel, scenario: Scenario, arm: AutologousArm, w
         (r.SHORT, process.maximum_days is not None),
         (r.EARLY, process.harvest_early is not None),
         (BREAKDOWN_RATE, bool(b.breakdown_hazard(scenario, arm))),
+        (r.LEARNED, process.learning is not None),
     ):
         if wanted:
             model.attribute(name)
+    if process.learning is not None:
+        plants = len(b.plants_of(scenario, arm))
+        model.counter(r.LEARNED, values=plants, start=process.learning.batches_before)
     fresh = process.starting_material == "fresh"
     if fresh:
         assert process.fresh_window is not None
@@ -96,7 +102,10 @@ def _line(scenario: Scenario, arm: AutologousArm, at: str) -> list[s.Step]:
     elif b.needed(arm):
         priority = b.IN_LINE
     into = "site" if p.first_pool(arm) == p.LINE else None
-    return [*steps, s.Seize(p.LINE, priority=priority, into=into)]
+    steps += [*p.route(scenario, arm, at)] if into is not None else []
+    if v.before_line(arm):
+        steps += v.choose_process(scenario, arm, f"process {at}")
+    return [*steps, s.Seize(p.LINE, priority=priority, into=into, name=f"line {at}")]
 
 
 def _pool(arm: AutologousArm, pool: str) -> tuple[list[s.Step], list[s.Step]]:
@@ -134,7 +143,7 @@ def _start(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> list[s.S
     stored = p.limited(arm, p.MATERIAL_STORE)
     steps: list[s.Step] = []
     if stored:
-        steps.append(s.Seize(p.MATERIAL_STORE, into="site"))
+        steps += [*p.route(scenario, arm, "on arrival"), s.Seize(p.MATERIAL_STORE, into="site")]
     if not fresh:
         steps += _line(scenario, arm, "on arrival")
     if arm.supplies:
@@ -145,6 +154,8 @@ def _start(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> list[s.S
         steps.append(s.Free(p.MATERIAL_STORE))
     if fresh:
         steps.append(s.Disarm("starting material expiry"))
+    if not v.before_line(arm):
+        steps += v.choose_process(scenario, arm, "process at the plant")
     return steps
 
 
@@ -165,14 +176,26 @@ def _run(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> list[s.Ste
             harvest = [*team_on, s.Delay("hands-on work at harvest", process.hands_on_harvest.distribution), *team_off]
     store_on, _ = _pool(arm, p.PRODUCT_STORE)
     broken_on, broken_off = _breakdown_clock(model, scenario, arm)
+
+    def own_run(name: str) -> list[s.Step] | None:
+        law = v.manufacturing_of(arm, name)
+        return None if law is None else r.manufacturing(arm, law, f"manufacturing: {name}", material)
+
     return [
         *team_on,
         *note_state(scenario, "at start"),
+        *v.at_start(arm, lambda name, on: r.version_offset(arm, name, on, others, material)),
         *_early(arm),
+        *r.learn(arm, len(b.plants_of(scenario, arm))),
         s.Mark(t.BATCH_STARTED, log=True),
         *broken_on,
         *hands_on,
-        *r.manufacturing(arm, process.manufacturing.distribution, "manufacturing", material),
+        *v.by_process(
+            arm,
+            "manufacturing",
+            r.manufacturing(arm, process.manufacturing.distribution, "manufacturing", material),
+            own_run,
+        ),
         *harvest,
         *broken_off,
         s.Chance("manufacturing succeeds", finishes.success, otherwise="batch failed", logit_effects=finishes.effects),
@@ -194,7 +217,9 @@ def _early(arm: AutologousArm) -> list[s.Step]:
         return []
     return [
         s.Set(r.EARLY, "worsened"),
-        s.Set("lot_effect", "worsened", times=math.log(policy.odds_ratio_response.x)),
+        # A version's own effect is set at the start; without versions the last batch's is replaced.
+        *([] if arm.processes else [s.Set("lot_effect", 0.0)]),
+        s.Add("lot_effect", "worsened", times=math.log(policy.odds_ratio_response.x)),
     ]
 
 
@@ -236,11 +261,19 @@ def _release(scenario: Scenario, arm: AutologousArm) -> list[s.Step]:
         ]
     _, store_off = _pool(arm, p.PRODUCT_STORE)
     below = process.maximum_days is not None and process.at_maximum == "harvest"
+
+    def own_testing(name: str) -> list[s.Step] | None:
+        law = v.release_testing_of(arm, name)
+        return None if law is None else [s.Delay(f"release testing: {name}", law)]
+
     return [
         s.Seize(testing if len(testing) > 1 else testing[0]),
-        s.Delay("release testing", process.release_testing.distribution),
+        *v.by_process(
+            arm, "release testing", [s.Delay("release testing", process.release_testing.distribution)], own_testing
+        ),
         s.Free(*testing),
         *review,
+        *v.at_release(arm),
         *([s.Test(r.SHORT, "==", 0.0, otherwise="out of specification")] if below else []),
         s.Chance("in specification", passes.success, otherwise="out of specification", logit_effects=passes.effects),
         s.Label("released"),
@@ -283,6 +316,13 @@ def _failures(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> list[
         s.Set("out_of_specification", 1.0),
         s.Jump("released"),
     ]
+    if v.any_at_risk(arm):
+        steps += [
+            s.Label("rejected for comparability"),
+            s.Mark(t.OUT_OF_SPECIFICATION, log=True),
+            s.Mark(r.cause_mark("not comparable"), log=True, keep="none"),
+            s.Jump(discarded),
+        ]
     if store_off:
         steps += [s.Label("discarded"), *store_off, s.Jump("remake")]
     steps += [
@@ -308,7 +348,9 @@ def _failures(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> list[
             s.Jump("remake"),
         ]
     if arm.supplies and not fresh:
-        stored = [s.Seize(p.MATERIAL_STORE, into="site")] if p.limited(arm, p.MATERIAL_STORE) else []
+        stored: list[s.Step] = []
+        if p.limited(arm, p.MATERIAL_STORE):
+            stored = [*p.route(scenario, arm, "after a stock-out"), s.Seize(p.MATERIAL_STORE, into="site")]
         line = _line(scenario, arm, "after a stock-out")
         steps += after_stock_out(arm.supplies, CLASS, [*stored, *line], on_line=False, lost="start batch")
     return steps

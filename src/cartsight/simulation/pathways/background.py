@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cartsight.core.distributions import Constant, Exponential
+from cartsight.core.distributions import Distribution, Exponential
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm, Site
 from cartsight.simulation import FlowModel
 from cartsight.simulation import steps as s
 from cartsight.simulation.pathways.plants import LINE
+from cartsight.simulation.pathways.versions import PRODUCT, comparability_programs, has_products, number_of
 
 URGENT, OTHER_FIRST, WORSENED_FIRST, IN_LINE = range(4)
 """Classes in the queue for a line: repair and clean-down, other products that go first, worsened patients, the rest."""
@@ -51,7 +52,10 @@ def background(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> None
     """Declare the programs that take lines, and their generators."""
     if not needed(arm):
         return
+    # The first columns of patients too: a group and a set-up read the same column of whoever asks.
     model.attribute("site", entity="lot")
+    if has_products(arm):
+        model.attribute(PRODUCT, entity="lot")
     plants = plants_of(scenario, arm)
     if arm.sites is not None:
         model.group(LINE_AT_PLANT, [f"{LINE}/{name}" for name, _ in plants], rule="by_attribute", attribute="site")
@@ -61,6 +65,11 @@ def background(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> None
         _holds_a_line(model, "clean-down", arm.process.clean_down.distribution, URGENT, CLEANED)
     _breakdowns(model, plants)
     _other_products(model, arm, plants)
+    comparability_programs(model, arm, LINE_AT_PLANT, URGENT)
+
+
+def _copied(arm: AutologousArm) -> dict[str, str]:
+    return {"site": "site", PRODUCT: PRODUCT} if has_products(arm) else {"site": "site"}
 
 
 def clean_after_run(arm: AutologousArm) -> list[s.Step]:
@@ -69,21 +78,18 @@ def clean_after_run(arm: AutologousArm) -> list[s.Step]:
         return []
     # The child asks for a line only when the parent waits, hence the pause of no length.
     return [
-        s.Spawn("clean-down after a run", "clean-down", copy={"site": "site"}),
+        s.Spawn("clean-down after a run", "clean-down", copy=_copied(arm)),
         s.Delay("hand over to clean-down", 0.0),
     ]
 
 
 def _holds_a_line(
-    model: FlowModel, program: str, law: object, priority: int, status: str, after: Sequence[s.Step] = ()
+    model: FlowModel, program: str, law: Distribution, priority: int, status: str, after: Sequence[s.Step] = ()
 ) -> None:
-    from cartsight.core.distributions import Distribution
-
-    assert isinstance(law, Distribution)
     model.program(
         program,
         [
-            s.Seize(LINE_AT_PLANT, priority=priority),
+            s.Seize(LINE_AT_PLANT, priority=priority, name=f"{program}: line"),
             s.Mark(f"{program} started"),
             s.Delay(program, law),
             *after,
@@ -94,14 +100,16 @@ def _holds_a_line(
     )
 
 
-def _generator(model: FlowModel, name: str, site: int, mean_gap: float, child: str) -> None:
+def _generator(model: FlowModel, name: str, site: int, mean_gap: float, child: str, product: int | None = None) -> None:
+    copied = {"site": "site"} if product is None else {"site": "site", PRODUCT: PRODUCT}
     model.program(
         name,
         [
             s.Set("site", float(site)),
+            *([] if product is None else [s.Set(PRODUCT, float(product))]),
             s.Label("next"),
             s.Delay(f"{name}: gap", Exponential(mean_gap)),
-            s.Spawn(f"{name}: start", child, copy={"site": "site"}),
+            s.Spawn(f"{name}: start", child, copy=copied),
             s.Retry(f"{name}: again", LONGEST, to="next", otherwise=s.End("no more")),
         ],
         entity="lot",
@@ -130,7 +138,14 @@ def _other_products(model: FlowModel, arm: AutologousArm, plants: Sequence[tuple
         _holds_a_line(model, program, other.manufacturing.distribution, first, OTHER_MADE, cleaning)
         for number, (name, _) in enumerate(plants):
             if other.sites is None or name in other.sites:
-                _generator(model, f"{product} at {name}", number, 1.0 / other.batches_per_year.x, program)
+                _generator(
+                    model,
+                    f"{product} at {name}",
+                    number,
+                    1.0 / other.batches_per_year.x,
+                    program,
+                    number_of(arm, product),
+                )
 
 
 def breakdown_hazard(scenario: Scenario, arm: AutologousArm) -> dict[int, float]:
@@ -140,8 +155,3 @@ def breakdown_hazard(scenario: Scenario, arm: AutologousArm) -> dict[int, float]
         if site.breakdown is not None and site.breakdown.run_lost.x > 0.0:
             rates[number] = site.breakdown.run_lost.x / site.breakdown.between.x
     return rates
-
-
-def constant(days: float) -> Constant:
-    """Return a constant time."""
-    return Constant(days)

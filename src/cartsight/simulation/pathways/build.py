@@ -33,9 +33,10 @@ def build_model(scenario: Scenario, arm_name: str, window: Window, extra_wait_da
     """
     arm = scenario.arms[arm_name]
     model = FlowModel(f"{scenario.name} / {arm_name}")
-    # The plant's number comes first: lots that take lines at a plant share its column.
+    # The numbers of the plant and of what is made come first: lots that take lines at a plant share these columns.
     for name in (
         "site",
+        "product",
         "region",
         "hospital",
         "frailty",

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cartsight.core.distributions import Normal
-from cartsight.core.logit_normal import logit_normal_mixture_intercept
+from cartsight.core.logit_normal import logit_normal_mixture_intercept, logit_normal_mixture_intercept_given
 from cartsight.core.normal import normal_quantile
 from cartsight.core.streams import Stream
 from cartsight.scenario import Scenario
@@ -36,21 +36,35 @@ AGE_POINTS = 40
 class MaterialEffects:
     """Effects by attribute of the engine, and the mixture over patients that keeps the stated averages.
 
-    `log_effects` maps what is affected to {attribute: effect}; `sd` and `mean` are those of the normal part of the sum;
+    `log_effects` maps what is affected to {attribute: effect}; `sd` and `mean` are those of the normal part of the sum,
+    `covariance` that between manufacturing failure and out of specification;
     `shifts` and `weights` are the groups of patients (categories, ages).
     """
 
     log_effects: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     mean: Mapping[str, float] = field(default_factory=dict)
     sd: Mapping[str, float] = field(default_factory=dict)
+    covariance: float = 0.0
     shifts: Mapping[str, Float] = field(default_factory=dict)
     weights: Float = field(default_factory=lambda: np.ones(1))
 
-    def intercept(self, on: str, probability: float, patient_sd: float) -> float:
-        """Return the log-odds without effects at which the average of first batches is `probability`."""
-        sd = math.hypot(patient_sd, self.sd.get(on, 0.0))
-        shifts = self.shifts.get(on, np.zeros(1)) + self.mean.get(on, 0.0)
-        return logit_normal_mixture_intercept(probability, sd, shifts, np.broadcast_to(self.weights, shifts.shape))
+    def intercept(self, on: str, failure: float, out_of_specification: float, patient_sd: float) -> float:
+        """Return the log-odds without effects at which the stated averages of first batches hold.
+
+        `failure` is a share of all first batches, `out_of_specification` one of those that were finished: the same
+        patients are likelier to fail in both.
+        """
+        sds = math.hypot(patient_sd, self.sd[FAILURE]), math.hypot(patient_sd, self.sd[OUT_OF_SPECIFICATION])
+        shifts = (
+            self.shifts[FAILURE] + self.mean[FAILURE],
+            self.shifts[OUT_OF_SPECIFICATION] + self.mean[OUT_OF_SPECIFICATION],
+        )
+        if on == FAILURE:
+            return logit_normal_mixture_intercept(failure, sds[0], shifts[0], self.weights)
+        covariance = patient_sd**2 + self.covariance
+        return logit_normal_mixture_intercept_given(
+            out_of_specification, sds, covariance, shifts, self.weights, failure
+        )
 
     def log_mean_time(self) -> float:
         """Return the logarithm of the mean factor on the manufacturing time."""
@@ -81,8 +95,10 @@ def material_effects(scenario: Scenario, material: StartingMaterial | None) -> M
         return MaterialEffects()
     effects: dict[str, dict[str, float]] = {TIME: {}, FAILURE: {}, OUT_OF_SPECIFICATION: {}}
     mean, variance = dict.fromkeys(effects, 0.0), dict.fromkeys(effects, 0.0)
+    covariance = 0.0
     for name, attribute in material.leukapheresis.items():
         centre, sd = attribute.score
+        covariance += attribute.logit_failure * attribute.logit_out_of_specification * sd**2
         for on, beta in _betas(attribute).items():
             if beta != 0.0:
                 effects[on][score(name)] = beta
@@ -92,7 +108,8 @@ def material_effects(scenario: Scenario, material: StartingMaterial | None) -> M
     for on in effects:
         if np.any(shifts[on] != 0.0):
             effects[on][covariates(on)] = 1.0
-    return MaterialEffects(effects, mean, {on: math.sqrt(v) for on, v in variance.items()}, shifts, weights)
+    sds = {on: math.sqrt(v) for on, v in variance.items()}
+    return MaterialEffects(effects, mean, sds, covariance, shifts, weights)
 
 
 def _betas(effects: Effects) -> dict[str, float]:

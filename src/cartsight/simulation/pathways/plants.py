@@ -10,6 +10,7 @@ from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm, Site
 from cartsight.scenario.plant import Pickup, Shift, Weekday
 from cartsight.simulation import Calendar, FlowModel
+from cartsight.simulation import steps as s
 from cartsight.simulation.pathways.care import per_hospital
 from cartsight.simulation.pathways.patients import Window
 
@@ -21,6 +22,8 @@ LINE, QUALITY_CONTROL, OPERATORS, QUALITY_ASSURANCE = "line", "quality control",
 INSTRUMENTS = "quality control instruments"
 MATERIAL_STORE, PRODUCT_STORE = "starting material store", "product store"
 OPTIONAL_POOLS = (OPERATORS, QUALITY_ASSURANCE, INSTRUMENTS, MATERIAL_STORE, PRODUCT_STORE)
+
+ROUTE, TODAY = "row of plants", "today"
 
 UNLIMITED = 100_000
 """Servers of a pool that one plant limits and another does not."""
@@ -206,7 +209,12 @@ def autologous_plants(model: FlowModel, scenario: Scenario, arm: AutologousArm, 
         elif len(names) == 1:
             model.group(pool, names, rule="fixed")
         else:
-            model.group(pool, names, rule="nearest", attribute="region", matrix=_preferences(scenario, arm.sites))
+            days = opening_days(arm)
+            if days:
+                model.attribute(ROUTE)
+                model.attribute(TODAY)
+            matrix = [row for day in (0.0, *days) for row in _preferences(scenario, arm.sites, day)]
+            model.group(pool, names, rule="nearest", attribute=ROUTE if days else "region", matrix=matrix)
 
 
 def first_pool(arm: AutologousArm) -> str:
@@ -214,10 +222,33 @@ def first_pool(arm: AutologousArm) -> str:
     return MATERIAL_STORE if limited(arm, MATERIAL_STORE) else LINE
 
 
-def _preferences(scenario: Scenario, sites: dict[str, Site]) -> list[list[int]]:
+def opening_days(arm: AutologousArm) -> list[float]:
+    """Return the days, rising, on which plants open where there is a choice of plants."""
+    if arm.sites is None or len(arm.sites) == 1:
+        return []
+    return sorted({site.opens_on_day for site in arm.sites.values() if site.opens_on_day > 0.0})
+
+
+def route(scenario: Scenario, arm: AutologousArm, at: str) -> list[s.Step]:
+    """Return the steps that choose the row of plants open today; none where all are open from the start."""
+    days = opening_days(arm)
+    if not days:
+        return []
+    regions = len(scenario.population.regions)
+    # Row 0 to R - 1 before the first opening, R to 2 R - 1 after it, and so on.
+    steps: list[s.Step] = [s.Now(TODAY), s.Set(ROUTE, "region")]
+    for day in days:
+        steps += [s.Test(TODAY, ">=", day, otherwise=f"plants known {at}"), s.Add(ROUTE, float(regions))]
+    return [*steps, s.Label(f"plants known {at}")]
+
+
+def _preferences(scenario: Scenario, sites: dict[str, Site], day: float) -> list[list[int]]:
     rows = []
     for region in scenario.population.regions:
         row = [i for i, site in enumerate(sites.values()) if site.serves is None or region in site.serves]
+        opened = [i for i in row if list(sites.values())[i].opens_on_day <= day]
+        # Where no plant is open yet, cells wait for the first that opens.
+        row = opened or sorted(row, key=lambda i: list(sites.values())[i].opens_on_day)[:1]
         # Rows of a preference matrix are equally long; asking a site again changes nothing.
         rows.append(row + row[:1] * (len(sites) - len(row)))
     return rows

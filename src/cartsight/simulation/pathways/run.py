@@ -7,15 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cartsight.core.distributions import Constant, Distribution, LogNormal, Normal, QuantileTable
+from cartsight.core.distributions import Constant, Distribution, LogNormal, Normal, QuantileTable, scaled
 from cartsight.core.logit_normal import logit_normal_intercept_given
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm
 from cartsight.simulation import steps as s
 from cartsight.simulation.pathways import trajectory as t
 from cartsight.simulation.pathways.material import FAILURE, OUT_OF_SPECIFICATION, TIME, MaterialEffects
+from cartsight.simulation.pathways.versions import ON_FAILURE, ON_OUT_OF_SPECIFICATION
 
-LOG_DAYS, SHORT, EARLY, CAUSE = "log of run days", "harvested below the dose", "harvested early", "cause"
+LOG_DAYS, SHORT, EARLY = "log of run days", "harvested below the dose", "harvested early"
+LEARNED = "doublings learned"
+ALMOST_NEVER = 1e-9
 LOW_DOSE = "low dose"
 """Cause of a run that was harvested at the maximum time below its dose."""
 
@@ -69,16 +72,14 @@ def odds_of(arm: AutologousArm, on: str, others: OfPatients, material: MaterialE
     patient; the effects of the starting material add to it.
     """
     process = arm.process
-    failure = (process.manufacturing_failure if on == FAILURE else process.out_of_specification).x
+    failures = process.manufacturing_failure.x, process.out_of_specification.x
+    if arm.processes:
+        # A version may fail where the standard process never does.
+        failures = _possible(failures)
+    failure = failures[0] if on == FAILURE else failures[1]
     if failure in (0.0, 1.0):
         return Odds(1.0 - failure, {})
-    sd = math.hypot(process.patient_sd.x, others.sd)
-    if material.log_effects:
-        intercept = material.intercept(on, failure, sd) + others.at_average
-    else:
-        # only finished batches come to release, and the same patient effect let them be finished
-        spared = process.manufacturing_failure.x if on == OUT_OF_SPECIFICATION else 0.0
-        intercept = logit_normal_intercept_given(failure, sd, spared) + others.at_average
+    intercept = _intercept(arm, on, failures, others, material)
     effects = {
         "starting_material": -process.patient_sd.x,
         "worsened": -math.log(max(process.odds_ratio_if_worsened.x, 1e-6)),
@@ -87,7 +88,45 @@ def odds_of(arm: AutologousArm, on: str, others: OfPatients, material: MaterialE
     effects |= {name: -beta for name, beta in material.log_effects.get(on, {}).items()}
     if on == OUT_OF_SPECIFICATION and process.harvest_early is not None:
         effects[EARLY] = -math.log(process.harvest_early.odds_ratio_out_of_specification.x)
+    if arm.processes:
+        effects[ON_FAILURE if on == FAILURE else ON_OUT_OF_SPECIFICATION] = 1.0
+    learning = process.learning
+    if on == FAILURE and learning is not None and learning.odds_ratio_of_failure is not None:
+        effects[LEARNED] = -math.log(learning.odds_ratio_of_failure.x)
     return Odds(1.0 / (1.0 + math.exp(intercept)), effects)
+
+
+def _intercept(
+    arm: AutologousArm, on: str, failures: tuple[float, float], others: OfPatients, material: MaterialEffects
+) -> float:
+    sd = math.hypot(arm.process.patient_sd.x, others.sd)
+    failed, out_of_specification = failures
+    if material.log_effects:
+        return material.intercept(on, failed, out_of_specification, sd) + others.at_average
+    if on == FAILURE:
+        return logit_normal_intercept_given(failed, sd, 0.0) + others.at_average
+    # only finished batches come to release, and the same patient effect let them be finished
+    return logit_normal_intercept_given(out_of_specification, sd, failed) + others.at_average
+
+
+def version_offset(arm: AutologousArm, name: str, on: str, others: OfPatients, material: MaterialEffects) -> float:
+    """Return the log-odds of success of a version against the standard process."""
+    version, process = arm.processes[name], arm.process
+    if version.manufacturing_failure is None and version.out_of_specification is None:
+        return 0.0
+    standard = _possible((process.manufacturing_failure.x, process.out_of_specification.x))
+    own = _possible(
+        (
+            (version.manufacturing_failure or process.manufacturing_failure).x,
+            (version.out_of_specification or process.out_of_specification).x,
+        )
+    )
+    return _intercept(arm, on, standard, others, material) - _intercept(arm, on, own, others, material)
+
+
+def _possible(failures: tuple[float, float]) -> tuple[float, float]:
+    first, second = (min(max(p, ALMOST_NEVER), 1.0 - ALMOST_NEVER) for p in failures)
+    return first, second
 
 
 def log_law(law: Distribution) -> Distribution:
@@ -109,10 +148,10 @@ def manufacturing(arm: AutologousArm, law: Distribution, name: str, material: Ma
     shift = material.log_mean_time() if effects else 0.0
     if process.harvest_early is not None:
         effects[EARLY] = math.log(process.harvest_early.ratio_of_manufacturing_time.x)
+    if process.learning is not None and process.learning.ratio_of_manufacturing_time is not None:
+        effects[LEARNED] = math.log(process.learning.ratio_of_manufacturing_time.x)
     if process.maximum_days is None:
         if shift != 0.0:
-            from cartsight.core.distributions import scaled
-
             law = scaled(law, math.exp(-shift))
         return [s.Delay(name, law, log_effects=effects)]
     longest = math.log(max(process.maximum_days.x, 1e-9))
@@ -128,6 +167,27 @@ def manufacturing(arm: AutologousArm, law: Distribution, name: str, material: Ma
         s.Set(SHORT, 1.0),
         s.Label(f"{name}: dose in time"),
         s.Delay(f"{name}: to harvest", 1.0, log_effects={LOG_DAYS: 1.0}),
+    ]
+
+
+def learn(arm: AutologousArm, plants: int) -> list[s.Step]:
+    """Return the steps at a start that count it and set the doublings learned so far at its plant."""
+    learning = arm.process.learning
+    if learning is None:
+        return []
+    return [
+        s.Count(
+            LEARNED,
+            into=LEARNED,
+            by="site" if plants > 1 else None,
+            step=1.0,
+            times=1.0 / math.log(2.0),
+            function="log",
+        ),
+        s.Add(LEARNED, -math.log2(learning.batches_before)),
+        s.Test(LEARNED, ">", learning.doublings_at_most, otherwise="still learning"),
+        s.Set(LEARNED, learning.doublings_at_most),
+        s.Label("still learning"),
     ]
 
 

@@ -11,14 +11,13 @@ from cartsight.scenario.supplies import SecondSource, Supply, SupplySource
 from cartsight.simulation import Calendar, FlowModel, FlowResult, Goto
 from cartsight.simulation import steps as s
 from cartsight.simulation.pathways.patients import Window
-from cartsight.simulation.pathways.periods import declare_period, read_period
 from cartsight.simulation.pathways.plants import UNLIMITED
 
 RECEIVED, REJECTED = "supply received", "supply rejected"
 STOCK_OUT = "stock-out"
 """Start of the mark of a run that found a stock empty: "stock-out: vector"."""
 
-UNITS, QUALIFIED, CLOSED = "units", "days until qualified", "changes of the first source to come"
+UNITS, TODAY = "units of the lot", "today"
 
 
 def stock_of(name: str) -> str:
@@ -29,11 +28,11 @@ def stock_of(name: str) -> str:
 def declare_supplies(model: FlowModel, supplies: Mapping[str, Supply], window: Window) -> None:
     """Declare the stock and the lots of every supply.
 
-    Lot programs use the lot attributes `units` and `days until qualified`, which are declared here.
+    Lot programs use lot attributes that are declared here.
     """
     if not supplies:
         return
-    for attribute in (UNITS, QUALIFIED, CLOSED):
+    for attribute in (UNITS, TODAY):
         if attribute not in model.lot_attributes:
             model.attribute(attribute, entity="lot")
     for name, supply in supplies.items():
@@ -54,10 +53,9 @@ def _lot(model: FlowModel, name: str, supply: Supply) -> list[s.Step]:
     other = supply.second_source
     if other is not None:
         if other.qualified_on_day > 0.0:
-            declare_period(model, f"{name} second source", [other.qualified_on_day])
-            steps += [*read_period(f"{name} second source", QUALIFIED), s.Test(QUALIFIED, "==", 0.0, otherwise="first")]
+            steps += [s.Now(TODAY), s.Test(TODAY, ">=", other.qualified_on_day, otherwise="first")]
         steps += [
-            *_while_closed(model, name, supply.source),
+            *_while_closed(name, supply.source),
             s.Chance(f"{name}: from the second source", other.share.x, otherwise="first"),
             s.Label("second"),
             *_from(model, f"{name}, second source", name, other),
@@ -66,18 +64,17 @@ def _lot(model: FlowModel, name: str, supply: Supply) -> list[s.Step]:
     return [*steps, *_from(model, name, name, supply.source)]
 
 
-def _while_closed(model: FlowModel, name: str, source: SupplySource) -> list[s.Step]:
+def _while_closed(name: str, source: SupplySource) -> list[s.Step]:
     """Return the steps that send an order to the second source while the first is closed."""
-    if not source.outages:
-        return []
-    edges = [day for outage in source.outages for day in outage if day > 0.0]
-    declare_period(model, f"{name} first source", edges)
-    steps = read_period(f"{name} first source", CLOSED)
-    for number in range(len(source.outages)):
-        # An outage is on while its end and both days of every later one are still to come.
-        to_come = 2.0 * (len(source.outages) - number) - 1.0
+    steps: list[s.Step] = [s.Now(TODAY)] if source.outages else []
+    for number, (first, last) in enumerate(source.outages):
         following = f"{name}: not outage {number + 1}"
-        steps += [s.Test(CLOSED, "==", to_come, otherwise=following), s.Jump("second"), s.Label(following)]
+        steps += [
+            s.Test(TODAY, ">=", first, otherwise=following),
+            s.Test(TODAY, "<", last, otherwise=following),
+            s.Jump("second"),
+            s.Label(following),
+        ]
     return steps
 
 
