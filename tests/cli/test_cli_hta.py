@@ -130,13 +130,30 @@ def test_scenarios(scenario: str) -> None:
     assert "cannot be read" in str(refuse("scenarios", scenario, "--file", "missing.toml"))
 
 
+def test_scenarios_and_severity_over_parameter_draws(scenario: str) -> None:
+    options = (*FEW, "--draws", "10")
+    found = run_json("scenarios", scenario, "--only", "discount 0 %", *options)
+    over = found["parameter_draws"]
+    assert over["draws"] == 10 and [row["name"] for row in over["rows"]] == ["base case", "discount 0 %"]
+    arms = {arm["arm"]: arm for arm in over["rows"][0]["arms"]}
+    assert any(arm["low"] < arm["high"] for arm in arms.values())
+    assert run_json("scenarios", scenario, "--only", "discount 0 %", *FEW)["parameter_draws"] is None
+    assert "Other best" in run_text("scenarios", scenario, "--only", "discount 0 %", *options)
+    severity = run_json("severity", scenario, *options)["parameter_draws"]
+    assert sum(severity["probability_of_weight"].values()) == pytest.approx(1.0)
+    text = run_text("severity", scenario, *options)
+    assert "Over 10 parameter draws" in text
+    for few in ("3", "-1"):
+        assert refuse("severity", scenario, *FEW, "--draws", few).field == "--draws"
+
+
 def test_single_therapy(scenario: str) -> None:
     found = run_json("single-therapy", scenario, *FEW)
     assert found["comparator"] == "other_care"
     rules = [rule["name"] for rule in found["arms"][0]["scenarios"]["rules"]]
     assert rules == ["full credit", "shared savings", "capped offsets"]
-    assert "not confirmed" in found["remarks"][0]
-    assert "Unverified" in run_text("single-therapy", scenario, *FEW)
+    assert "abstract read" in found["remarks"][0]
+    assert "was not read" in run_text("single-therapy", scenario, *FEW)
 
 
 def test_equity(scenario: str) -> None:

@@ -34,7 +34,7 @@ def test_worked_example() -> None:
     assert rules["shared savings"].value_based_price == pytest.approx(487_500.0)
     assert rules["capped offsets"].value_based_price == pytest.approx(537_500.0)
     assert [rule.icer for rule in found.rules] == pytest.approx([10_000.0, 105_000.0, 85_000.0])
-    assert "not confirmed" in found.remark
+    assert "abstract read" in found.remark
 
 
 def test_a_therapy_that_saves_nothing_has_nothing_to_share() -> None:

@@ -154,7 +154,7 @@ def print_single_therapy(scenario: Scenario, views: Sequence[SingleTherapyArm], 
         )
     stdout_console().print(table)
     for remark in remarks:
-        _say(f"Unverified: {remark}" if remark == views[0].scenarios.remark else remark)
+        _say(remark)
 
 
 def print_equity(scenario: Scenario, views: Sequence[EquityArm], *, lifetime: bool) -> None:

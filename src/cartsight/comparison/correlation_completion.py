@@ -3,7 +3,7 @@
 Leaving the other pairs at zero can contradict the stated ones (A with B 0.7, B with C 0.7, A with C 0 is nearly
 impossible). The completion used is that of largest entropy: unstated pairs are conditionally independent given the
 rest, so along a chain correlations multiply (Dempster 1972, covariance selection, doi:10.2307/2528966; iterative
-proportional scaling: Speed & Kiiveri 1986, doi:10.1214/aos/1176349846).
+proportional scaling: Speed & Kiiveri 1986, Ann Stat 14:138-150).
 """
 
 from __future__ import annotations

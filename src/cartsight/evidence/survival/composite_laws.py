@@ -75,7 +75,7 @@ class MixtureCure(Law):
     def citation(self) -> str:
         return (
             "Mixture cure: Boag 1949, J R Stat Soc B 11:15; Berkson & Gage 1952, "
-            f"doi:10.1080/01621459.1952.10501187; uncured: {self.uncured.citation()}"
+            f"J Am Stat Assoc 47:501; uncured: {self.uncured.citation()}"
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from cartsight.core.money import convert
 from cartsight.economics.severity import qaly_shortfall
-from cartsight.economics.single_therapy_scenarios import UNVERIFIED, single_therapy_scenarios
+from cartsight.economics.single_therapy_scenarios import BASIS, single_therapy_scenarios
 from cartsight.reporting.charts.style import money_axis, points, svg
 from cartsight.reporting.palette import BAD, GOOD, INK, MUTED
 from cartsight.studies.answers import Answer, Figure, Progress
@@ -37,7 +37,7 @@ ASSUMPTIONS = (
     f"Societal view: a life-year before 67 is worth {EARNINGS_PER_YEAR:,.0f} USD of production; no row was read.",
     f"Germany sets no threshold per QALY; {GERMAN_EUROS_PER_QALY:,.0f} euros stand in so that a verdict can be drawn beside the others.",
     "The US price and US costs are used under every rule: the rules are compared, not the countries.",
-    UNVERIFIED,
+    BASIS,
 )
 
 
