@@ -145,9 +145,7 @@ def _volume(arm: ProductArm, goods: CostOfGoods, plant: PlantRecord) -> dict[str
         return None
     everywhere = getattr(arm, "at_every_hospital", None) is not None
     as_built = linear_cost(goods)
-    grown = stepped_cost(
-        goods, plant, utilisation=PLANNED_UTILISATION, fewest_sites=plant.sites if everywhere else 1
-    )
+    grown = stepped_cost(goods, plant, utilisation=PLANNED_UTILISATION, fewest_sites=plant.sites if everywhere else 1)
     return {
         "fixed_per_year": as_built.fixed_per_year,
         "variable_per_infused": as_built.variable_per_infused,
