@@ -306,3 +306,25 @@ def test_cumulative_doublings_beyond_the_reference_lower_the_effect_of_every_lot
         effects.append(result.lots.attribute("effect")[result.lots.ended("released")])
     # 25 + 7 doublings, 12 beyond the reference.
     np.testing.assert_allclose(effects[0], effects[1] - 1.2)
+
+
+def test_lots_wait_for_vector_and_media_that_come_in_lots() -> None:
+    vector = {
+        "source": {
+            "units_per_lot": number(2, "count"),
+            "lead_time": days(90),
+            "failure": probability(0.0),
+            "shelf_life": days(3000),
+        },
+        "reorder_point": 0,
+        "order_up_to": 2,
+        "initial_stock": 2,
+    }
+    scarce = with_lots(allogeneic_floor(supplies={"vector": vector}))
+    flow = run_flow(build(scarce), "allogeneic", 3)
+    free = run_flow(build(with_lots(allogeneic_floor())), "allogeneic", 3)
+    assert flow.plant is not None and free.plant is not None
+    # Two lots of cells a vector lot, one vector lot at a time every 90 days.
+    assert flow.plant.counts["vector units used"] <= 2 * (flow.plant.counts["vector lots received"] + 1)
+    assert flow.plant.infused < free.plant.infused
+    assert flow.plant.stock_out_fraction > free.plant.stock_out_fraction

@@ -29,6 +29,7 @@ from cartsight.scenario.numbers import (
 from cartsight.scenario.plant_costs import LotCosts
 from cartsight.scenario.product import Arm
 from cartsight.scenario.release_fields import LOTS, from_specification
+from cartsight.scenario.supplies import Supply
 
 Float = npt.NDArray[np.float64]
 
@@ -80,6 +81,11 @@ class LotProcess(Frozen):
     sampling: AcceptanceSampling | None = Field(None, description="Inspection of vials at release, beside `rejection`.")
     recall: Recall | None = None
     depots: dict[str, Depot] = Field(default_factory=dict, max_length=50)
+    supplies: dict[str, Supply] = Field(
+        default_factory=dict,
+        max_length=20,
+        description="Vector, media and other materials that lots start from, in lots of their own.",
+    )
     thaw_loss: Probability | None = Field(None, description="Doses lost at thaw or on the way; another is ordered.")
 
     model_config = ConfigDict(
@@ -140,6 +146,11 @@ class LotProcess(Frozen):
     def _risks(self) -> Self:
         if self.recall is not None and (self.recall.probability is None) == (self.sampling is None):
             raise ValueError("recall takes its probability from `sampling`, or states it: one of the two")
+        for name, supply in self.supplies.items():
+            if supply.stock_out == "lose" or supply.allocation != "first_in_line":
+                raise ValueError(
+                    f"supplies.{name}: lots wait for material in the order they ask: no other rule fits them"
+                )
         served: set[str] = set()
         for name, depot in self.depots.items():
             twice = served.intersection(depot.regions)

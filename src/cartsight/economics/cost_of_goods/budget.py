@@ -197,27 +197,29 @@ def _itemised_lines(costs: PlantCosts | LotCosts, plant: PlantRecord) -> tuple[C
 
 def _supply_lines(arm: AutologousArm | AllogeneicArm | InVivoArm, plant: PlantRecord) -> tuple[CostLine, ...]:
     """Lots of vector and other supplies are paid when ordered, failed ones included."""
-    if not isinstance(arm, AutologousArm):
-        return ()
+    if isinstance(arm, AutologousArm):
+        supplies, at, stated, field = arm.supplies, "supplies", arm.costs.vector_per_batch.x, "vector_per_batch"
+    else:
+        supplies, at, stated, field = arm.lots.supplies, "lots.supplies", arm.costs.vector_per_lot.x, "vector_per_lot"
     lines = []
-    for name, supply in arm.supplies.items():
+    for name, supply in supplies.items():
         if supply.cost_per_lot is None:
             continue
         is_vector = supply.source.vector_yield is not None or "vector" in name.lower()
-        if is_vector and supply.cost_per_lot.x > 0.0 and arm.costs.vector_per_batch.x > 0.0:
+        if is_vector and supply.cost_per_lot.x > 0.0 and stated > 0.0:
             raise InputError(
-                "costs.vector_per_batch and the cost of a lot both state the vector; set one of them to 0",
-                field=f"supplies.{name}.cost_per_lot",
+                f"costs.{field} and the cost of a lot both state the vector; set one of them to 0",
+                field=f"{at}.{name}.cost_per_lot",
                 found=supply.cost_per_lot.x,
             )
         kind = "vector" if is_vector else "materials"
         other = supply.second_source
         dearer = None if other is None else other.cost_per_lot
-        ordered = _count(plant, f"{name} lots ordered", f"supplies.{name}.cost_per_lot")
+        ordered = _count(plant, f"{name} lots ordered", f"{at}.{name}.cost_per_lot")
         second = 0.0
         if dearer is not None:
             driver = f"{name} lots from the second source"
-            second = _count(plant, driver, f"supplies.{name}.second_source.cost_per_lot")
+            second = _count(plant, driver, f"{at}.{name}.second_source.cost_per_lot")
             line = f"{name} lots from the second source"
             lines.append(_line(line, kind, driver, second, dearer.x, dearer.x * second, plant))
         cost = supply.cost_per_lot.x

@@ -21,6 +21,7 @@ from cartsight.simulation.pathways.depots import (
 from cartsight.simulation.pathways.patients import Window
 from cartsight.simulation.pathways.plant import PlantRecord, StoreUse
 from cartsight.simulation.pathways.recall import BAD, can_be_bad
+from cartsight.simulation.pathways.supplies import supply_counts
 
 Float = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
@@ -32,6 +33,7 @@ def lot_record(plant: PlantRecord, arm: AllogeneicArm | InVivoArm, result: FlowR
     counts |= _starting_material(arm, result, window)
     counts |= _stages(arm, result, window)
     counts |= _bad_lots(arm, result, window)
+    counts |= supply_counts(result, arm.lots.supplies, window)
     stores, more = _stores(arm, result, window)
     counts |= more
     received = stores[0].received

@@ -18,6 +18,7 @@ from cartsight.simulation.pathways.in_vivo import expression, later_doses
 from cartsight.simulation.pathways.patients import Window
 from cartsight.simulation.pathways.recall import can_be_bad, declare_recall, inspection, withdraw_when_found
 from cartsight.simulation.pathways.shared_lines import FILL_LINE, LINE, declare_lines
+from cartsight.simulation.pathways.supplies import declare_supplies, stock_of
 
 ROUNDING = 1e-9
 """Guards whole numbers of doses against the last bit of a product."""
@@ -29,6 +30,7 @@ def lot_stock(model: FlowModel, lots: LotProcess, window: Window) -> None:
     model.attribute("doses", entity="lot")
     declare_lines(model, lots, window)
     declare_recall(model, lots)
+    declare_supplies(model, lots.supplies, window)
     traced = bool(lots.depots) or can_be_bad(lots)
     if traced:
         model.attribute("origin", entity="lot")
@@ -38,6 +40,7 @@ def lot_stock(model: FlowModel, lots: LotProcess, window: Window) -> None:
         model.counter("lots released")
     program: list[s.Step] = [
         *start_material(model, lots, window),
+        *(s.Take(stock_of(name), supply.units_per_run) for name, supply in lots.supplies.items()),
         s.Seize(LINE),
         s.Mark("lot started"),
         *_run(model, lots),
