@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from cartsight.core.distributions import Constant
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm
+from cartsight.scenario.plant import Pickup
 from cartsight.simulation import FlowModel, Goto
 from cartsight.simulation import steps as s
 from cartsight.simulation.pathways import background as b
@@ -31,6 +32,8 @@ from cartsight.simulation.pathways.patients import Window
 from cartsight.simulation.pathways.supplies import after_stock_out, declare_supplies, take_supplies
 
 CLASS = "queue class"
+CELLS_READY, CELLS_GONE = "cells ready for the courier", "cells with the courier"
+PRODUCT_READY, PRODUCT_GONE = "product ready for the courier", "product with the courier"
 BREAKDOWN, BREAKDOWN_RATE = "breakdown in a run", "log rate of lost runs"
 
 
@@ -113,6 +116,12 @@ def _pool(arm: AutologousArm, pool: str) -> tuple[list[s.Step], list[s.Step]]:
     return ([s.Seize(pool)], [s.Free(pool)]) if p.limited(arm, pool) else ([], [])
 
 
+def _pickup(gate: str, pickup: Pickup | None, ready: str, gone: str) -> list[s.Step]:
+    if pickup is None:
+        return []
+    return [s.Mark(ready, log=True, keep="none"), s.Gate(gate), s.Mark(gone, log=True, keep="none")]
+
+
 def _collect(scenario: Scenario, arm: AutologousArm) -> list[s.Step]:
     process, collection = arm.process, arm.collection
     fresh = process.starting_material == "fresh"
@@ -130,7 +139,7 @@ def _collect(scenario: Scenario, arm: AutologousArm) -> list[s.Step]:
         *collected(arm.starting_material),
         s.Set("bridging", "will_bridge"),
         *([s.Arm("starting material expiry")] if fresh else []),
-        *([s.Gate("pickup from the hospital")] if process.pickup_from_hospital is not None else []),
+        *_pickup("pickup from the hospital", process.pickup_from_hospital, CELLS_READY, CELLS_GONE),
         s.Delay("shipping to the plant", process.shipping_out.distribution),
         s.Mark(t.SHIPMENT, log=True),
         s.Label("start batch"),
@@ -278,7 +287,7 @@ def _release(scenario: Scenario, arm: AutologousArm) -> list[s.Step]:
         s.Chance("in specification", passes.success, otherwise="out of specification", logit_effects=passes.effects),
         s.Label("released"),
         s.Mark(t.PRODUCT_RELEASED, log=True),
-        *([s.Gate("pickup from the plant")] if process.pickup_from_plant is not None else []),
+        *_pickup("pickup from the plant", process.pickup_from_plant, PRODUCT_READY, PRODUCT_GONE),
         *store_off,
         s.Delay("shipping to the hospital", process.shipping_back.distribution),
         s.Mark(t.SHIPMENT, log=True),
@@ -320,7 +329,7 @@ def _failures(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> list[
         steps += [
             s.Label("rejected for comparability"),
             s.Mark(t.OUT_OF_SPECIFICATION, log=True),
-            s.Mark(r.cause_mark("not comparable"), log=True, keep="none"),
+            s.Mark(r.cause_mark(r.NOT_COMPARABLE), log=True, keep="none"),
             s.Jump(discarded),
         ]
     if store_off:

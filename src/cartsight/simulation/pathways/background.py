@@ -20,9 +20,9 @@ URGENT, OTHER_FIRST, WORSENED_FIRST, IN_LINE = range(4)
 """Classes in the queue for a line: repair and clean-down, other products that go first, worsened patients, the rest."""
 
 LINE_AT_PLANT = "line of a plant"
+ON_LINE = ": on a line"
 LONGEST = 29_999
 CLEANED, REPAIRED, OTHER_MADE = "cleaned", "repaired", "other product made"
-LOT_MADE = "comparability lot made"
 RUN_LOST = "run lost to a breakdown"
 
 
@@ -90,7 +90,7 @@ def _holds_a_line(
         program,
         [
             s.Seize(LINE_AT_PLANT, priority=priority, name=f"{program}: line"),
-            s.Mark(f"{program} started"),
+            s.Mark(f"{program}{ON_LINE}"),
             s.Delay(program, law),
             *after,
             s.Free(LINE_AT_PLANT),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from cartsight.core.errors import InputError
 from cartsight.core.normal import normal_quantile
 from cartsight.core.streams import Stream
 from cartsight.scenario import Scenario
@@ -14,7 +15,9 @@ from cartsight.scenario.arms import AllogeneicArm, AutologousArm, InVivoArm
 from cartsight.simulation import Arrivals, CompiledModel, FlowResult, compile_model, simulate
 from cartsight.simulation.pathways import trajectory as t
 from cartsight.simulation.pathways.build import build_model
+from cartsight.simulation.pathways.floor import autologous_floor
 from cartsight.simulation.pathways.lot_counts import lot_record
+from cartsight.simulation.pathways.material import FAILURE, covariates, material_columns, material_record
 from cartsight.simulation.pathways.patients import Window, generate_patients, observation_window
 from cartsight.simulation.pathways.plant import PlantRecord, ResourceUse
 from cartsight.simulation.pathways.plant_counts import autologous_batches, count_drivers, lots_made
@@ -65,19 +68,38 @@ def run_flow(
     window = observation_window(scenario)
     everyone = generate_patients(scenario, seed, window) if patients is None else patients
     compiled = compile_model(build_model(scenario, arm_name, window, extra_wait_days), check=False)
-    result = simulate_patients(scenario, compiled, everyone, seed, window)
+    result = simulate_patients(scenario, compiled, everyone, seed, window, arm_name=arm_name)
     arm = scenario.arms[arm_name]
     plant = None if arm.modality == "other_care" else _plant(scenario, arm, result, window, keep_batches)
-    return ArmFlow(_trajectories(everyone, result, arm.modality), plant)
+    trajectories = _trajectories(everyone, result, arm.modality)
+    if isinstance(arm, AutologousArm) and arm.starting_material is not None:
+        trajectories.extra.update(material_record(arm.starting_material, everyone, result, seed))
+    return ArmFlow(trajectories, plant)
 
 
 def simulate_patients(
-    scenario: Scenario, compiled: CompiledModel, everyone: t.Patients, seed: int, window: Window
+    scenario: Scenario,
+    compiled: CompiledModel,
+    everyone: t.Patients,
+    seed: int,
+    window: Window,
+    *,
+    arm_name: str | None = None,
 ) -> FlowResult:
-    """Return the flow of everyone through a compiled arm, with their frailty and starting material."""
+    """Return the flow of everyone through a compiled arm, with their frailty and starting material.
+
+    Raises
+    ------
+    InputError
+        The arm has effects of the starting material, and `arm_name` does not say which arm it is.
+    """
     stream = Stream(seed, "patient", everyone.identity)
     frailty_sd = scenario.population.frailty_sd.x
     frailty = frailty_sd * normal_quantile(stream("frailty")) - 0.5 * frailty_sd**2
+    arm = scenario.arms[arm_name] if arm_name is not None else None
+    material = arm.starting_material if isinstance(arm, AutologousArm) else None
+    if material is None and covariates(FAILURE) in compiled.attributes:
+        raise InputError("which arm is this? its starting material has effects", field="arm_name")
     person = {"age": everyone.age, "female": everyone.female.astype(np.float64)}
     return simulate(
         compiled,
@@ -90,6 +112,7 @@ def simulate_patients(
                 "frailty": frailty,
                 "starting_material": normal_quantile(stream("starting material")),
                 **{name: values for name, values in person.items() if name in compiled.attributes},
+                **({} if material is None else material_columns(scenario, material, everyone, seed)),
             },
         ),
         seed=seed,
@@ -177,7 +200,8 @@ def _plant(
             else None,
         )
         counts = count_drivers(arm, plant, result, _logged(result, t.LEUKAPHERESIS, window), hospitals)
-        return replace(plant, counts=counts | supply_counts(result, arm.supplies, window))
+        plant = replace(plant, counts=counts | supply_counts(result, arm.supplies, window))
+        return autologous_floor(plant, scenario, arm, result, window)
     lots = result.lots
     stock = result.stock("doses", window=True)
     ended = (lots.end_time >= window.start) & (lots.end_time < window.end)

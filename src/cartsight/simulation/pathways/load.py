@@ -7,6 +7,7 @@ queue grows without end and is emptied only by patients who die or become inelig
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from cartsight.core.errors import InputError
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import LotArm
 from cartsight.simulation import FlowModel, compile_model
+from cartsight.simulation.model import Resource
 from cartsight.simulation.pathways.build import build_model
 from cartsight.simulation.pathways.flow import simulate_patients
 from cartsight.simulation.pathways.patients import generate_patients, observation_window
@@ -49,7 +51,7 @@ def check_arm(scenario: Scenario, arm_name: str) -> ArmLoad:
     unlimited = _unlimited(model)
     patients = generate_patients(scenario, scenario.analysis.seed, window)
     result = simulate_patients(
-        scenario, compile_model(unlimited, check=False), patients, scenario.analysis.seed, window
+        scenario, compile_model(unlimited, check=False), patients, scenario.analysis.seed, window, arm_name=arm_name
     )
     arm = scenario.arms[arm_name]
     shares = {pool: own_share(arm.lots, pool) for pool in (LINE, FILL_LINE)} if isinstance(arm, LotArm) else {}
@@ -78,14 +80,18 @@ def _unlimited(model: FlowModel) -> FlowModel:
     copy.resources = {
         name: replace(resource, capacity=UNLIMITED, calendar=None) for name, resource in model.resources.items()
     }
+    # Servers without end would each remember a product, and never change over.
+    copy.setups = {}
     return copy
 
 
 def _offered(model: FlowModel, result: FlowResult) -> dict[str, float]:
     """Return load by pool: resources that share work, or like resources of one region.
 
-    A closed day stops new starts and not the runs in progress, so that it is no loss of capacity here; the simulation
-    itself shows what it costs.
+    A closed day of the week stops new starts and not the runs in progress, so that it is no loss of capacity here; the
+    simulation itself shows what it costs. Shutdowns, outages and media fills cost what `lost_to_closure` says, shifts
+    what their hours are short of all hours, and lines count from the day they run. Changeovers depend on the order of
+    batches and are left out.
     """
     shared = {
         name
@@ -98,6 +104,43 @@ def _offered(model: FlowModel, result: FlowResult) -> dict[str, float]:
     capacity: dict[str, float] = {}
     for name, resource in model.resources.items():
         pool = name.split("/", 1)[0] if name in shared else _NUMBERED.sub("", name)
-        work[pool] = work.get(pool, 0.0) + result.resource(name, window=True).busy / days
-        capacity[pool] = capacity.get(pool, 0.0) + resource.capacity
-    return {pool: work[pool] / capacity[pool] for pool in work}
+        use = result.resource(name, window=True)
+        work[pool] = work.get(pool, 0.0) + use.busy / days
+        hold = use.busy / use.seizes if use.seizes > 0 else 0.0
+        capacity[pool] = capacity.get(pool, 0.0) + on_duty(resource, result.window, hold)
+    return {pool: work[pool] / capacity[pool] if capacity[pool] > 0.0 else math.inf for pool in work}
+
+
+def on_duty(resource: Resource, window: tuple[float, float], hold_days: float) -> float:
+    """Return the mean number of servers that can be busy over the window, when each is held for `hold_days`."""
+    calendar = resource.calendar
+    if calendar is None:
+        return float(resource.capacity)
+    days = window[1] - window[0]
+    changes = sorted(calendar.changes) or [(0.0, resource.capacity)]
+    ends = [day for day, _ in changes[1:]] + [math.inf]
+    servers = sum(
+        capacity * max(0.0, min(end, window[1]) - max(day, window[0]))
+        for (day, capacity), end in zip(changes, ends, strict=True)
+    )
+    servers /= days
+    if any(len(shift) == 3 for shift in calendar.windows):
+        hours = sum((shift[1] - shift[0]) * (shift[2] if len(shift) == 3 else servers) for shift in calendar.windows)
+        servers = hours / calendar.period_days
+    for outage in calendar.outages:
+        inside = min(outage[1], window[1]) - max(outage[0], window[0])
+        if inside > 0.0:
+            closed = min(outage[2], servers) if len(outage) == 3 else servers
+            servers -= closed * lost_to_closure(inside, hold_days) / days
+    return max(servers, 0.0)
+
+
+def lost_to_closure(closed_days: float, hold_days: float) -> float:
+    """Return the days that a busy server stands idle when no work starts for `closed_days`, held `hold_days` each time.
+
+    The work in progress ends at a time that is uniform over the hold; the server then stands until the end of the
+    closure: d^2 / 2L for a closure of d within a hold of L, else d - L / 2.
+    """
+    if closed_days <= hold_days:
+        return 0.5 * closed_days**2 / hold_days
+    return closed_days - 0.5 * hold_days

@@ -21,9 +21,9 @@ from cartsight.core.normal import normal_quantile
 from cartsight.core.streams import Stream
 from cartsight.scenario import Scenario
 from cartsight.scenario.starting_material import Effects, StartingMaterial
-from cartsight.simulation import FlowModel
+from cartsight.simulation import FlowModel, FlowResult
 from cartsight.simulation import steps as s
-from cartsight.simulation.pathways.trajectory import Patients
+from cartsight.simulation.pathways.trajectory import LEUKAPHERESIS, Patients
 
 Float = npt.NDArray[np.float64]
 
@@ -186,6 +186,22 @@ def material_columns(scenario: Scenario, material: StartingMaterial, everyone: P
         for on, beta in _betas(material.age).items():
             total[on] += beta * steps
     return columns | {covariates(on): values for on, values in total.items()}
+
+
+def material_record(material: StartingMaterial, everyone: Patients, result: FlowResult, seed: int) -> dict[str, Float]:
+    """Return, for the counted patients, each attribute at the last collection and the number of each category.
+
+    Attributes are in their own unit, NaN for patients who were never collected.
+    """
+    rows = np.flatnonzero(everyone.counted)
+    collected_day = result.patients.mark(LEUKAPHERESIS)[rows]
+    record = {}
+    for name, attribute in material.leukapheresis.items():
+        value = np.asarray(attribute.value_of(result.patients.attribute(score(name))[rows]), dtype=np.float64)
+        record[f"leukapheresis: {name}"] = np.where(np.isnan(collected_day), np.nan, value)
+    for name, row in categories_of(material, everyone, seed).items():
+        record[f"patient: {name}"] = row[rows].astype(np.float64)
+    return record
 
 
 def categories_of(material: StartingMaterial, everyone: Patients, seed: int) -> dict[str, npt.NDArray[np.int64]]:

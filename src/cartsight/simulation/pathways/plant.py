@@ -82,12 +82,13 @@ class PlantRecord:
 
     `started`, `failed`, `out_of_specification` and `released` are batches (one patient) or lots (many doses).
     `counts` holds the drivers of `DRIVERS` that this run counted, by name; `batches` is given where costs are stated
-    by activity.
+    by activity. `lines` is their mean over the window where lines are added. `causes` counts out-of-specification
+    batches by main cause; `waiting_days` is the mean wait of a started batch for each resource, supply and courier.
     """
 
     years: float
     sites: int
-    lines: int
+    lines: float
     started: int
     failed: int
     out_of_specification: int
@@ -102,6 +103,8 @@ class PlantRecord:
     counts: dict[str, float] = field(default_factory=dict)
     batches: BatchTable | None = None
     stores: tuple[StoreUse, ...] = ()
+    causes: dict[str, int] = field(default_factory=dict)
+    waiting_days: dict[str, float] = field(default_factory=dict)
 
     def utilisation(self, name: str) -> float:
         """Return the utilisation of a group of resources; 0 when there is none of that name."""

@@ -19,6 +19,7 @@ from cartsight.simulation.pathways.versions import ON_FAILURE, ON_OUT_OF_SPECIFI
 LOG_DAYS, SHORT, EARLY = "log of run days", "harvested below the dose", "harvested early"
 LEARNED = "doublings learned"
 ALMOST_NEVER = 1e-9
+NOT_COMPARABLE = "not comparable"
 LOW_DOSE = "low dose"
 """Cause of a run that was harvested at the maximum time below its dose."""
 

@@ -175,6 +175,11 @@ def supply_counts(result: FlowResult, supplies: Mapping[str, Supply], window: Wi
     return counts
 
 
+def supply_waits(result: FlowResult, supplies: Mapping[str, Supply]) -> dict[str, float]:
+    """Return the days that runs waited for every supply in the window, summed, by name."""
+    return {name: result.stock(stock_of(name), window=True).waiting for name in supplies}
+
+
 def _marks(result: FlowResult, name: str, window: Window) -> float:
     if name not in {mark for mark, _ in result.lots.mark_names}:
         return 0.0

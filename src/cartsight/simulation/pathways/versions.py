@@ -236,7 +236,7 @@ def _lots(model: FlowModel, program: str, lots: int, days: float, line: str, urg
         [
             s.Label("next lot"),
             s.Seize(line, priority=urgent, name=f"{program}: line"),
-            s.Delay(f"{program}: on the line", days),
+            s.Delay(f"{program}: days", days),
             s.Free(line),
             s.Retry(f"{program}: another", lots - 1, to="next lot", otherwise=s.End("lots made")),
         ],

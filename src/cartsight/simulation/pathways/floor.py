@@ -1,0 +1,121 @@
+"""What an autologous plant's floor leaves behind: causes, waits by resource, and the counts of what takes lines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from cartsight.scenario import Scenario
+from cartsight.scenario.arms import AutologousArm
+from cartsight.simulation import FlowResult
+from cartsight.simulation.pathways import background as b
+from cartsight.simulation.pathways.autologous import CELLS_GONE, CELLS_READY, PRODUCT_GONE, PRODUCT_READY
+from cartsight.simulation.pathways.patients import Window
+from cartsight.simulation.pathways.plant import PlantRecord
+from cartsight.simulation.pathways.plants import LINE, line_changes, lines_over_time
+from cartsight.simulation.pathways.run import LOW_DOSE, NOT_COMPARABLE, cause_mark
+from cartsight.simulation.pathways.supplies import STOCK_OUT, supply_waits
+from cartsight.simulation.pathways.versions import started_mark
+
+Float = npt.NDArray[np.float64]
+
+
+def autologous_floor(
+    plant: PlantRecord, scenario: Scenario, arm: AutologousArm, result: FlowResult, window: Window
+) -> PlantRecord:
+    """Return the record with what the stated pieces of the floor count; unchanged where none is stated."""
+    counts = dict(plant.counts)
+    plants = [site for _, site in b.plants_of(scenario, arm)]
+    if any(line_changes(site) for site in plants):
+        plant = replace(plant, lines=sum(lines_over_time(site, window) for site in plants))
+        counts["line years"] = plant.lines * plant.years
+    taken = _other_line_days(result, window)
+    if taken > 0.0 or arm.changeover is not None:
+        uses = [result.resource(name, window=True) for name in result.resource_names if name.split("/", 1)[0] == LINE]
+        counts["line days in runs"] = sum(use.busy - use.setup for use in uses) - taken
+        counts["changeovers"] = sum(use.changeovers for use in uses)
+        counts["changeover days"] = sum(use.setup for use in uses)
+    for name, started in (
+        ("cleanings", b.CLEANED),
+        ("repairs", b.REPAIRED),
+        ("batches of other products", b.OTHER_MADE),
+    ):
+        found = _ended(result, started, window)
+        if found or (name == "cleanings" and arm.process.clean_down is not None):
+            counts[name] = float(found)
+    fills = sum(site.media_fills.per_year * site.lines for site in plants if site.media_fills is not None)
+    if fills:
+        counts["media fills"] = fills * window.years
+    if b.breakdown_hazard(scenario, arm):
+        counts["runs lost to breakdowns"] = _logged(result, b.RUN_LOST, window)
+    for name in arm.processes:
+        counts[f"batches started by {name}"] = _logged(result, started_mark(name), window)
+    for name in arm.supplies:
+        counts[f"starts without {name}"] = _logged(result, f"{STOCK_OUT}: {name}", window)
+    causes = {}
+    for name in (*arm.process.out_of_specification_causes, LOW_DOSE, NOT_COMPARABLE):
+        if cause_mark(name) in result.patients.log.names:
+            causes[name] = int(_logged(result, cause_mark(name), window))
+    return replace(plant, counts=counts, causes=causes, waiting_days=_waits(plant, arm, result, window))
+
+
+def _waits(plant: PlantRecord, arm: AutologousArm, result: FlowResult, window: Window) -> dict[str, float]:
+    """Return the mean days that a started batch waited for each resource, queues of all kinds in the window."""
+    if plant.started == 0:
+        return {}
+    days: dict[str, float] = {}
+    for name in result.resource_names:
+        kind = name.split("/", 1)[0]
+        days[kind] = days.get(kind, 0.0) + result.resource(name, window=True).queue
+    days |= supply_waits(result, arm.supplies)
+    for courier, ready, gone in (
+        ("courier to the plant", CELLS_READY, CELLS_GONE),
+        ("courier to the hospital", PRODUCT_READY, PRODUCT_GONE),
+    ):
+        if gone in result.patients.log.names:
+            days[courier] = _between(result, ready, gone, window)
+    return {name: total / plant.started for name, total in days.items()}
+
+
+def _between(result: FlowResult, first: str, second: str, window: Window) -> float:
+    """Return the days from each first event to the patient's next second event, summed over those in the window."""
+    entity, day = result.patients.log.of(first)
+    later_entity, later = result.patients.log.of(second)
+    order, later_order = np.lexsort((day, entity)), np.lexsort((later, later_entity))
+    entity, day = entity[order], day[order]
+    later_entity, later = later_entity[later_order], later[later_order]
+    # The last first event of the same patient up to each second event.
+    keys = np.rec.fromarrays([entity.astype(np.int64), day])
+    wanted = np.rec.fromarrays([later_entity.astype(np.int64), later])
+    place = np.searchsorted(keys, wanted, side="right") - 1
+    inside = (later >= window.start) & (later < window.end)
+    return float(np.sum((later - day[place])[inside]))
+
+
+def _logged(result: FlowResult, name: str, window: Window) -> float:
+    if name not in result.patients.log.names:
+        return 0.0
+    day = result.patients.log.of(name)[1]
+    return float(np.count_nonzero((day >= window.start) & (day < window.end)))
+
+
+def _ended(result: FlowResult, status: str, window: Window) -> int:
+    if status not in result.lots.statuses:
+        return 0
+    day = result.lots.end_time
+    return int(np.count_nonzero(result.lots.ended(status) & (day >= window.start) & (day < window.end)))
+
+
+def _other_line_days(result: FlowResult, window: Window) -> float:
+    """Return the line days in the window that clean-down, repair and other products took."""
+    total = 0.0
+    for name, _ in result.lots.mark_names:
+        if not name.endswith(b.ON_LINE):
+            continue
+        start = result.lots.mark(name)
+        end = np.where(np.isnan(result.lots.end_time), window.end, result.lots.end_time)
+        held = np.minimum(end, window.end) - np.maximum(start, window.start)
+        total += float(np.sum(np.maximum(held[~np.isnan(start)], 0.0)))
+    return total
