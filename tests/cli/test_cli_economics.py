@@ -269,6 +269,7 @@ def test_the_process_exits_with_two_and_one_message(tmp_path: Path) -> None:
         (("--population-per-year", "-1", "--years", "5"), "--population-per-year"),
         (("--population-per-year", "nan", "--years", "5"), "--population-per-year"),
         (("--population-per-year", "10", "--years", "-5"), "--years"),
+        (("--population-per-year", "10", "--years", "0"), "--years"),
         (("--population-per-year", "10", "--years", "5", "--discount-rate", "-0.1"), "--discount-rate"),
     ],
 )

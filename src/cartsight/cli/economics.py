@@ -229,6 +229,8 @@ def uncertainty(
         )
     patients = None
     if incidence is not None and horizon is not None:
+        if horizon == 0.0:
+            raise InputError("must be above zero", field="--years", found=horizon)
         if not 0.0 <= discount_rate < math.inf:
             raise InputError("a discount rate must not be negative", field="--discount-rate", found=discount_rate)
         try:
