@@ -1,7 +1,9 @@
-"""Network instances to proven optimality: seconds and gap by size, profile of arrivals and limits.
+"""Network instances to proven optimality, and a network study of a scenario at its full size: seconds and gap.
 
-Run: ``python benchmarks/network.py [--sizes 200,500,1000,2000] [--seeds 2]``. Every instance is generated here, written in
-the published format and read back by the loader; costs and lines are random, in the published order of magnitude.
+Run: ``python benchmarks/network.py [--sizes 200,500,1000,2000] [--seeds 2]`` for the published instance format. Every instance is
+generated here, written in that format and read back by the loader; costs and lines are random, in the published order of magnitude.
+Run: ``python benchmarks/network.py --study [--patients 5000] [--sites 30] [--regions 12] [--draws 50] [--time-limit 180]`` for the three
+stages on random plants and lanes around a shipped scenario.
 """
 
 from __future__ import annotations
@@ -9,8 +11,12 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from cartsight.planning import NetworkProblem
 
 PLANT_SIZES = (4, 10, 31)
 DAYS = 90
@@ -88,6 +94,72 @@ def _param(name: str, rows: list[str]) -> str:
     return f"param {name} :=\n" + "\n".join(rows) + "\n;"
 
 
+def study_problem(patients: float, sites: int, regions: int, seed: int) -> NetworkProblem:
+    """Return a study with random plants on a square, regions on the same square and lanes priced by distance."""
+    from cartsight.planning import network_problem
+    from cartsight.scenario import load_scenario
+
+    scenario = load_scenario("lbcl-third-line-us")
+    population, name = scenario.population, "autologous-central"
+    rng = np.random.default_rng(seed)
+    weight = rng.dirichlet(np.full(regions, 3.0))
+    template = next(iter(population.regions.values()))
+    total = sum(region.referrals_per_year.x for region in population.regions.values())
+    places = {
+        f"region {i + 1}": template.model_copy(
+            update={
+                "referrals_per_year": template.referrals_per_year.at(total * float(w)),
+                "hospitals": max(1, round(22 * float(w))),
+            }
+        )
+        for i, w in enumerate(weight)
+    }
+    arm = scenario.arms[name]
+    plants = {key: site.model_copy(update={"serves": None}) for key, site in arm.sites.items()}
+    scenario = scenario.model_copy(
+        update={
+            "population": population.model_copy(update={"regions": places}),
+            "arms": {name: arm.model_copy(update={"sites": plants})},
+        }
+    )
+    at, towns = rng.uniform(0.0, 1.0, (sites, 2)), rng.uniform(0.0, 1.0, (regions, 2))
+    with tempfile.TemporaryDirectory() as folder:
+        table, lanes = Path(folder) / "sites.csv", Path(folder) / "lanes.csv"
+        rows = [
+            f"s{i + 1},{rng.choice([20, 40, 80, 200])},{1.4e6 * rng.uniform(0.7, 1.5):.0f},{1.4e6 * rng.uniform(0.9, 1.15):.0f},quarter {i % 4}"
+            for i in range(sites)
+        ]
+        table.write_text("\n".join(["site,maximum_lines,site_per_year,line_per_year,region", *rows]), encoding="utf-8")
+        rows = [
+            f"s{i + 1},{region},{300 + 5000 * float(np.hypot(*(at[i] - towns[r]))):.0f}"
+            for i in range(sites)
+            for r, region in enumerate(places)
+        ]
+        lanes.write_text("\n".join(["site,region,shipping", *rows]), encoding="utf-8")
+        return network_problem(scenario, name, sites_file=table, lanes_file=lanes, patients_per_year=patients)
+
+
+def run_study(options: argparse.Namespace) -> None:
+    """Print how far the three stages get."""
+    from cartsight.planning import NetworkOptions, study_network
+
+    problem = study_problem(options.patients, options.sites, options.regions, 1)
+    settings = NetworkOptions(draws=options.draws, time_limit=options.time_limit, information=10, replications=8)
+    study = study_network(problem, settings, lambda text: print(text, flush=True))
+    print(f"{problem.referrals.sum():,.0f} referrals a year, {len(problem.plants)} plants, {len(problem.regions)} regions, {options.draws} futures")
+    print("screening gap", f"{study.screening[0].gap:.2%}")
+    for result in study.samples:
+        print(
+            f"sample: {result.objective / 1e6:,.2f} M, bound {result.bound / 1e6:,.2f} M (relaxed {result.relaxed_bound / 1e6:,.2f} M), "
+            f"gap {result.gap:.2%}, {result.rounds} designs, {result.cuts} cuts, {result.seconds:.0f} s"
+        )
+    print(
+        f"out of sample {study.designs[0].evaluation.mean / 1e6:,.2f} M; above the bounds {study.optimality_gap / 1e6:,.2f} M "
+        f"(95 % at most {study.optimality_gap_high / 1e6:,.2f} M, {study.optimality_gap_high / study.lower_bound:.1%})"
+    )
+    print("seconds:", {stage: round(seconds, 1) for stage, seconds in study.seconds.items()}, "in all", f"{sum(study.seconds.values()):.0f}")
+
+
 def main() -> None:
     """Print a table of seconds and gaps."""
     from cartsight.core.errors import InputError
@@ -97,7 +169,16 @@ def main() -> None:
     parser.add_argument("--sizes", default="200,500,1000,2000")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--plain-limit", type=float, default=30.0, help="seconds for the plain programme")
+    parser.add_argument("--study", action="store_true", help="the three stages on a scenario instead")
+    parser.add_argument("--patients", type=float, default=5000.0)
+    parser.add_argument("--sites", type=int, default=30)
+    parser.add_argument("--regions", type=int, default=12)
+    parser.add_argument("--draws", type=int, default=50)
+    parser.add_argument("--time-limit", type=float, default=180.0, help="seconds for the optimisation of the study")
     options = parser.parse_args()
+    if options.study:
+        run_study(options)
+        return
     from cartsight.planning.instance_model import build_model
 
     print("plain: HiGHS branch and bound on the same reduced programme, without the search over sets")
