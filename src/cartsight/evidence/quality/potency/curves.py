@@ -262,7 +262,13 @@ def _curve_anova(
     lines: list[AnovaLine] = []
     lack: AnovaLine | None = None
     total = float(np.sum(free.weight * (data.y - np.average(data.y, weights=free.weight)) ** 2))
-    if full.df > 0 and full.df < free.df and full.residual_ss > 0:
+    if full.df > 0 and full.residual_ss <= 1e-12 * total:
+        raise InputError(
+            "zero variance: the replicates of every treatment are equal",
+            file=assay.file,
+            hint="Enter the responses as measured, one line per replicate, before rounding or averaging.",
+        )
+    if full.df > 0 and full.df < free.df:
         error = full.residual_ss / full.df
         lack = anova_line("lack of fit", free.df - full.df, max(free.rss - full.residual_ss, 0.0), error, full.df)
         lines += [lack, anova_line("pure error", full.df, full.residual_ss)]

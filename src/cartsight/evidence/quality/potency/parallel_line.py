@@ -79,7 +79,8 @@ def full_treatment_error(assay: Assay, fit: LeastSquares, total_ss: float) -> tu
             file=assay.file,
             hint="Give at least two responses per dose (independent, not repeated readings of one well).",
         )
-    if fit.residual_ss <= 1e-12 * max(total_ss, 1e-300):
+    # equal responses leave rounding errors in both sums of squares, and their ratio means nothing
+    if np.ptp(assay.response) == 0.0 or fit.residual_ss <= 1e-12 * max(total_ss, 1e-300):
         raise InputError(
             "zero variance: the replicates of every treatment are equal",
             file=assay.file,

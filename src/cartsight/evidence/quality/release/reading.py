@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from cartsight.core.errors import InputError, nearest
+from cartsight.evidence.quality.release.safety_reading import read_safety_test
 from cartsight.evidence.quality.release.scales import SCALE_NAMES, Scale
 from cartsight.evidence.quality.release.specification import (
     LEVELS,
@@ -23,16 +24,13 @@ from cartsight.evidence.quality.release.specification import (
     Limits,
     Loss,
     Process,
-    RapidTest,
     ReleaseSpecification,
     Retest,
-    SafetyTest,
     Target,
     cholesky,
 )
 from cartsight.evidence.quality.release.toml_table import INFINITE, Table
 from cartsight.evidence.quality.release.uncertainty import read_data_behind
-from cartsight.evidence.quality.sterility import TimeToDetection, ph_eur_2627_volume_ml
 
 LARGEST_FILE_BYTES = 2_000_000
 
@@ -129,7 +127,7 @@ def build_release_specification(
     if sampling.has("amount_per_dose") and dose is None:
         raise sampling.error("amount_per_dose", "needs dose_attribute: what a dose is an amount of")
     safety_table = top.table("safety")
-    safety = tuple(_safety(safety_table.table(name), name, volume) for name in safety_table.values)
+    safety = tuple(read_safety_test(safety_table.table(name), name, volume) for name in safety_table.values)
     try:
         specification = ReleaseSpecification(
             product=product,
@@ -405,73 +403,6 @@ def _correlation(top: Table, names: list[str]) -> dict[str, Float]:
         except InputError as error:
             raise error.located(file=top.file) from None
     return matrices
-
-
-SAFETY_KEYS = [
-    "prior",
-    "organisms_per_ml",
-    "organisms_log_sd",
-    "sample_ml",
-    "median_days",
-    "log_sd",
-    "sensitivity",
-    "read_day",
-    "false_positive",
-    "after_release",
-    "cost",
-    "rapid",
-    "floor_released_contaminated",
-]
-
-
-def _detection(table: Table) -> TimeToDetection:
-    return TimeToDetection(
-        table.number("median_days", None, 1e-6),
-        table.number("log_sd", None, 1e-6),
-        table.number("sensitivity", 1.0, 1e-9, 1.0),
-    )
-
-
-def _sample_ml(table: Table, volume: float) -> float:
-    if table.values.get("sample_ml") == "ph_eur_2.6.27":
-        if volume <= 0:
-            raise table.error("sample_ml", "sampling.product_volume_ml is needed for the rule of Ph. Eur. 2.6.27")
-        try:
-            return ph_eur_2627_volume_ml(volume)
-        except InputError as error:
-            raise error.located(file=table.file, field=table.at("sample_ml")) from None
-    return table.number("sample_ml", None, 0.0)
-
-
-def _safety(table: Table, name: str, volume: float) -> SafetyTest:
-    table.only(SAFETY_KEYS)
-    rapid = None
-    if table.has("rapid"):
-        inner = table.table("rapid")
-        inner.only(["median_days", "log_sd", "sensitivity", "read_day", "false_positive", "sample_ml", "cost"])
-        rapid = RapidTest(
-            _detection(inner),
-            inner.number("read_day", None, 0.0),
-            inner.probability("false_positive", 0.0),
-            _sample_ml(inner, volume),
-            inner.number("cost", 0.0, 0.0),
-        )
-    return SafetyTest(
-        name=name,
-        prior=table.probability("prior"),
-        organisms_per_ml=table.number("organisms_per_ml", None, 0.0),
-        organisms_log_sd=table.number("organisms_log_sd", 0.0, 0.0),
-        sample_ml=_sample_ml(table, volume),
-        detection=_detection(table),
-        read_day=table.number("read_day", None, 0.0),
-        false_positive=table.probability("false_positive", 0.0),
-        after_release=table.flag("after_release"),
-        cost=table.number("cost", 0.0, 0.0),
-        rapid=rapid,
-        floor_released_contaminated=(
-            table.probability("floor_released_contaminated") if table.has("floor_released_contaminated") else None
-        ),
-    )
 
 
 def _process(table: Table, covariates: list[str]) -> Process:
