@@ -29,7 +29,7 @@ from cartsight.simulation.pathways.material import (
     material_effects,
 )
 from cartsight.simulation.pathways.patients import Window
-from cartsight.simulation.pathways.supplies import after_stock_out, declare_supplies, take_supplies
+from cartsight.simulation.pathways.supplies import RESERVE_ROW, after_stock_out, declare_supplies, take_supplies
 
 CLASS = "queue class"
 CELLS_READY, CELLS_GONE = "cells ready for the courier", "cells with the courier"
@@ -93,10 +93,13 @@ def _line(scenario: Scenario, arm: AutologousArm, at: str) -> list[s.Step]:
     steps: list[s.Step] = []
     if _classes(arm):
         first = next(iter(scenario.population.health_states))
+        reserve = any(supply.reserve for supply in arm.supplies.values())
         steps = [
             s.Set(CLASS, float(b.WORSENED_FIRST)),
+            *([s.Set(RESERVE_ROW, 1.0)] if reserve else []),
             s.InState(first, otherwise=f"class noted {at}"),
             s.Set(CLASS, float(b.IN_LINE)),
+            *([s.Set(RESERVE_ROW, 0.0)] if reserve else []),
             s.Label(f"class noted {at}"),
         ]
     priority: int | str | None = None

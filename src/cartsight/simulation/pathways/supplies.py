@@ -13,16 +13,34 @@ from cartsight.simulation import steps as s
 from cartsight.simulation.pathways.patients import Window
 from cartsight.simulation.pathways.plants import UNLIMITED
 
+FIRST = 1
+"""Class in the queue of a stock of what refills a reserve: before patients who have not worsened."""
+
 RECEIVED, REJECTED = "supply received", "supply rejected"
 STOCK_OUT = "stock-out"
 """Start of the mark of a run that found a stock empty: "stock-out: vector"."""
 
 UNITS, TODAY = "units of the lot", "today"
+EXPIRES, LEFT = "expires on", "days left"
+RESERVE_ROW = "row of stocks"
+"""Attribute of the taker: 0 the common stock only, 1 the common stock, then the reserve."""
+
+RESTOCKED, TOO_OLD = "moved to the reserve", "expired before the reserve"
 
 
 def stock_of(name: str) -> str:
     """Return the name of the engine's stock of a supply."""
     return f"supply: {name}"
+
+
+def reserve_of(name: str) -> str:
+    """Return the name of the engine's stock that is kept back for patients who worsened."""
+    return f"supply reserve: {name}"
+
+
+def source_of(name: str, supply: Supply) -> str:
+    """Return what a run takes from: a stock, or the choice between the common stock and the reserve."""
+    return f"supply or reserve: {name}" if supply.reserve else stock_of(name)
 
 
 def declare_supplies(model: FlowModel, supplies: Mapping[str, Supply], window: Window) -> None:
@@ -37,15 +55,56 @@ def declare_supplies(model: FlowModel, supplies: Mapping[str, Supply], window: W
             model.attribute(attribute, entity="lot")
     for name, supply in supplies.items():
         model.program(f"lot of {name}", _lot(model, name, supply), entity="lot")
+        kept = min(supply.reserve, supply.initial_stock)
+        common = supply.initial_stock - kept
         model.stock(
             stock_of(name),
-            initial=[(supply.initial_stock, supply.source.shelf_life.x)] if supply.initial_stock else [],
+            initial=[(common, supply.source.shelf_life.x)] if common else [],
             reorder_point=float(supply.reorder_point),
             order_up_to=float(supply.order_up_to),
             lot_program=f"lot of {name}",
             doses_per_lot=supply.expected_units_per_order(),
             review_until=window.arrivals_end,
         )
+        if supply.reserve:
+            _declare_reserve(model, name, supply, kept, window)
+
+
+def _declare_reserve(model: FlowModel, name: str, supply: Supply, kept: int, window: Window) -> None:
+    """Declare the stock kept back: what is taken from it is moved from the common stock, one unit at a time."""
+    for attribute in (EXPIRES, LEFT):
+        if attribute not in model.lot_attributes:
+            # Stock at the start has the shelf life of the first source.
+            model.attribute(attribute, supply.source.shelf_life.x if attribute == EXPIRES else 0.0, entity="lot")
+    if RESERVE_ROW not in model.attributes:
+        model.attribute(RESERVE_ROW)
+    program = f"to the reserve of {name}"
+    model.program(
+        program,
+        [
+            s.Take(stock_of(name), 1, copy={EXPIRES: EXPIRES}, priority=FIRST),
+            s.Now(LEFT, times=-1.0),
+            s.Add(LEFT, EXPIRES),
+            s.Test(LEFT, ">", 0.0, otherwise=s.End(TOO_OLD)),
+            s.Put(program, reserve_of(name), 1, LEFT),
+            s.End(RESTOCKED),
+        ],
+        entity="lot",
+    )
+    model.stock(
+        reserve_of(name),
+        initial=[(kept, supply.source.shelf_life.x)] if kept else [],
+        reorder_point=float(supply.reserve - 1),
+        order_up_to=float(supply.reserve),
+        lot_program=program,
+        review_until=window.arrivals_end,
+    )
+    model.depots(
+        source_of(name, supply),
+        [stock_of(name), reserve_of(name)],
+        attribute=RESERVE_ROW,
+        matrix=[[0, 0], [0, 1]],
+    )
 
 
 def _lot(model: FlowModel, name: str, supply: Supply) -> list[s.Step]:
@@ -58,10 +117,10 @@ def _lot(model: FlowModel, name: str, supply: Supply) -> list[s.Step]:
             *_while_closed(name, supply.source),
             s.Chance(f"{name}: from the second source", other.share.x, otherwise="first"),
             s.Label("second"),
-            *_from(model, f"{name}, second source", name, other),
+            *_from(model, f"{name}, second source", name, other, supply.reserve > 0),
             s.Label("first"),
         ]
-    return [*steps, *_from(model, name, name, supply.source)]
+    return [*steps, *_from(model, name, name, supply.source, supply.reserve > 0)]
 
 
 def _while_closed(name: str, source: SupplySource) -> list[s.Step]:
@@ -78,7 +137,19 @@ def _while_closed(name: str, source: SupplySource) -> list[s.Step]:
     return steps
 
 
-def _from(model: FlowModel, who: str, name: str, source: SupplySource) -> list[s.Step]:
+def _put(who: str, name: str, source: SupplySource, dated: bool) -> list[s.Step]:
+    life = source.shelf_life.distribution
+    if not dated:
+        return [s.Put(f"{who}: to stock", stock_of(name), UNITS, life)]
+    return [
+        s.Set(LEFT, life, name=f"{who}: shelf life"),
+        s.Now(EXPIRES),
+        s.Add(EXPIRES, LEFT),
+        s.Put(f"{who}: to stock", stock_of(name), UNITS, LEFT),
+    ]
+
+
+def _from(model: FlowModel, who: str, name: str, source: SupplySource, dated: bool) -> list[s.Step]:
     lead: list[s.Step] = [s.Delay(f"{who}: lead time", source.lead_time.distribution)]
     if source.lots_at_once is not None or source.outages:
         calendar = Calendar(outages=source.outages) if source.outages else None
@@ -96,7 +167,7 @@ def _from(model: FlowModel, who: str, name: str, source: SupplySource) -> list[s
         s.Set(UNITS, source.law_of_units, name=f"{who}: units of the lot"),
         # A stock rounds to the nearest whole unit; what is not enough for a run is of no use.
         s.Add(UNITS, -0.5 + 1e-9),
-        s.Put(f"{who}: to stock", stock_of(name), UNITS, source.shelf_life.distribution),
+        *_put(who, name, source, dated),
         s.End(RECEIVED),
     ]
 
@@ -113,9 +184,7 @@ def take_supplies(model: FlowModel, supplies: Mapping[str, Supply], by_class: st
     """
     steps: list[s.Step] = []
     for name, supply in supplies.items():
-        take = s.Take(
-            stock_of(name), supply.units_per_run, priority=None if supply.allocation == "first_in_line" else by_class
-        )
+        take = s.Take(source_of(name, supply), supply.units_per_run, priority=_class(supply, by_class))
         if on_line:
             steps.append(take)
             continue
@@ -123,6 +192,10 @@ def take_supplies(model: FlowModel, supplies: Mapping[str, Supply], by_class: st
         model.clock(clock, Goto(clock), law=Constant(0.0), armed=False)
         steps += [s.Arm(clock), take, s.Disarm(clock)]
     return steps
+
+
+def _class(supply: Supply, by_class: str) -> str | None:
+    return None if supply.allocation == "first_in_line" else by_class
 
 
 def after_stock_out(
@@ -142,18 +215,11 @@ def after_stock_out(
             assert supply.rebooking is not None
             steps += [s.Delay(f"rebooking without {name}", Constant(supply.rebooking.x)), s.Jump(lost)]
             continue
-        priority = None if supply.allocation == "first_in_line" else by_class
-        steps.append(s.Take(stock_of(name), supply.units_per_run, priority=priority))
+        steps.append(s.Take(source_of(name, supply), supply.units_per_run, priority=_class(supply, by_class)))
         steps += again
         for later in names[number + 1 :]:
             after = supplies[later]
-            steps.append(
-                s.Take(
-                    stock_of(later),
-                    after.units_per_run,
-                    priority=None if after.allocation == "first_in_line" else by_class,
-                )
-            )
+            steps.append(s.Take(source_of(later, after), after.units_per_run, priority=_class(after, by_class)))
         steps.append(s.Jump("supplied"))
     return steps
 
@@ -164,12 +230,15 @@ def supply_counts(result: FlowResult, supplies: Mapping[str, Supply], window: Wi
     days = window.end - window.start
     for name in supplies:
         use = result.stock(stock_of(name), window=True)
+        kept = result.stock(reserve_of(name), window=True) if reserve_of(name) in result.on_hand else None
         counts[f"{name} lots ordered"] = _marks(result, f"{name}: ordered", window)
         counts[f"{name} lots received"] = _marks(result, f"{name}: received", window)
         counts[f"{name} lots from the second source"] = _marks(result, f"{name}: second source", window)
         counts[f"{name} units received"] = use.received
-        counts[f"{name} units used"] = use.taken
-        counts[f"{name} units expired"] = use.expired
+        # What moved to the reserve left the common stock and came into the other.
+        moved = kept.received if kept is not None else 0.0
+        counts[f"{name} units used"] = use.taken - moved + (kept.taken if kept is not None else 0.0)
+        counts[f"{name} units expired"] = use.expired + (kept.expired if kept is not None else 0.0)
         counts[f"{name} share of days without stock"] = use.stock_out / days
         counts[f"{name} waiting days"] = use.waiting
     return counts
