@@ -456,3 +456,31 @@ def test_the_diagram_shows_breakdowns_and_set_up() -> None:
     text = mermaid(compile_model(m))
     assert "-->|breakdown|" in text
     assert "set-up by product, campaigns of 4" in text
+
+
+def test_lots_left_waiting_for_a_bank_that_is_used_up_keep_their_time() -> None:
+    """The second lot takes a line at day 0 and waits for a vial of the bank until the last patient leaves on day 30."""
+    m = FlowModel("bank")
+    m.resource("line", 2)
+    m.stock("bank", initial=[(1, math.inf)])
+    m.stock("doses", reorder_point=0, order_up_to=2, lot_program="lot", doses_per_lot=1)
+    m.program("p", [s.Take("doses"), s.Delay("follow-up", 20.0), s.End("treated")])
+    m.program(
+        "lot",
+        [
+            s.Seize("line"),
+            s.Take("bank"),
+            s.Delay("culture", 10.0),
+            s.Free(),
+            s.Put("to stock", "doses", 1.0, 90.0),
+            s.End("made"),
+        ],
+        entity="lot",
+    )
+    result = both(m, Arrivals(np.array([0.0])))
+    assert result.patients.end_time.tolist() == [30.0]
+    use = result.resource("line")
+    slow = simulate_reference(compile_model(m), Arrivals(np.array([0.0])), seed=1)
+    np.testing.assert_allclose(result.stock_statistics, slow.stock_statistics, atol=1e-9)
+    assert result.stock("bank").waiting > 0.0 and use.busy <= use.capacity
+    assert result.lots.count()["in progress"] >= 1

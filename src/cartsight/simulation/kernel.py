@@ -260,7 +260,7 @@ def interpret(
     mark_rule, default_attribute, sizes,
     arrival_time, arrival_identity, arrival_entry, arrival_state, arrival_attribute, kind_state, flip_word,
     registers, clock_and_ticket, returned, end_time, status, slot_of, attribute, marks, dynamic, dynamic_start,
-    log_row, log_code, log_time, L, F, keys, clocks, counts, times, orders,
+    log_row, log_code, log_time, L, F, keys, clocks, counts, memory, times, orders,
     capacity, free, waiting, first, last, down, units, unit_time, statistics, drained, change_at, change_shift, capacity_since,
     on_hand, on_order, short, lots_started, to_start, review, stock_statistics, head,
     batch_row, batch_left, batch_expiry, batch_stock, following, batch_record, batch_time, dose_record, dose_time, tally,
@@ -288,6 +288,7 @@ def interpret(
     batch_room = batch_row.size
     dose_room = dose_time.size
     flip = flip_word[0]
+    differ = units.shape[0] > 0  # servers with a memory: without them nothing below touches what only they need
     P = program
     reg = registers
 
@@ -419,7 +420,7 @@ def interpret(
                     if at >= 0:
                         heap = push(times, orders, heap, change_time[at] + change_shift[r], r << ROW_SHIFT)
                     serve(r, now, clipped, inside, classes, L, F, first, last, free, waiting, capacity, server_rule,
-                          setup_law, setup_mean, units, unit_time, statistics, reg)  # fmt: skip
+                          setup_law, setup_mean, units, unit_time, memory, statistics, reg)  # fmt: skip
                     idle_changes += 1
                     if idle_changes > IDLE_CHANGES and upcoming >= arrivals:
                         outcome = STUCK if patients > 0 else OK
@@ -439,7 +440,7 @@ def interpret(
                     statistics[r, DOWN] += now
                     statistics[r, DOWN + 1] += clipped
                     serve(r, now, clipped, inside, classes, L, F, first, last, free, waiting, capacity, server_rule,
-                          setup_law, setup_mean, units, unit_time, statistics, reg)  # fmt: skip
+                          setup_law, setup_mean, units, unit_time, memory, statistics, reg)  # fmt: skip
                     continue
                 if kind == EXPIRY:
                     batch = row
@@ -550,8 +551,8 @@ def interpret(
                                         reg)  # fmt: skip
                     L[slot, WANTED] = 0
                     L[slot, MODE] = RUNNING
-                    if L[slot, CHANGING] >= 0:
-                        end_changeover(slot, now, clipped, L, statistics)
+                    if differ and memory[slot, CHANGING] >= 0:
+                        end_changeover(slot, now, clipped, memory, statistics)
                     if broken:
                         source = fail_unit(slot, now, clipped, inside, L, F, free, down, drained, server_rule, units,
                                            unit_time, statistics)  # fmt: skip
@@ -586,11 +587,11 @@ def interpret(
                     for i in range(count):
                         serve(
                             returned[i], now, clipped, inside, classes, L, F, first, last, free, waiting, capacity,
-                            server_rule, setup_law, setup_mean, units, unit_time, statistics, reg,
+                            server_rule, setup_law, setup_mean, units, unit_time, memory, statistics, reg,
                         )  # fmt: skip
                 else:
-                    if L[slot, CHANGING] >= 0:
-                        end_changeover(slot, now, clipped, L, statistics)
+                    if differ and memory[slot, CHANGING] >= 0:
+                        end_changeover(slot, now, clipped, memory, statistics)
                     L[slot, PC] += 1
 
         if birth:
@@ -615,8 +616,9 @@ def interpret(
             F[slot, CLOCK_TIME] = INF
             F[slot, CLOCK_PUSHED] = INF
             F[slot, BREAK_TIME] = INF
-            L[slot, CHANGE] = -1
-            L[slot, CHANGING] = -1
+            if differ:
+                memory[slot, CHANGE] = -1
+                memory[slot, CHANGING] = -1
             for i in range(counters):
                 counts[slot, i] = 0
             for k in range(clock_count):
@@ -747,16 +749,16 @@ def interpret(
                 pc = pc + 1 if u < p else P[pc, B]
 
             elif op == SEIZE:
-                if L[slot, CHANGE] >= 0:
+                if differ and memory[slot, CHANGE] >= 0:
                     # It has its servers; one of them must be changed over first.
                     seen = counts[slot, P[pc, OCCURRENCE]] - 1 if P[pc, OCCURRENCE] >= 0 else 0
                     days = quantile_of(
-                        law_code, law_parameter, knot_probability, knot_value, setup_law[L[slot, CHANGE]],
+                        law_code, law_parameter, knot_probability, knot_value, setup_law[memory[slot, CHANGE]],
                         uniform(keys[slot], slot_hash[pc, 0], seen, flip),
                     )  # fmt: skip
-                    L[slot, CHANGE] = -1
-                    statistics[L[slot, CHANGING], SETUP] -= now
-                    statistics[L[slot, CHANGING], SETUP + 1] -= clipped
+                    memory[slot, CHANGE] = -1
+                    statistics[memory[slot, CHANGING], SETUP] -= now
+                    statistics[memory[slot, CHANGING], SETUP + 1] -= clipped
                     F[slot, STEP_TIME] = now + days
                     L[slot, MODE] = DELAYED
                     break
@@ -776,14 +778,14 @@ def interpret(
                     r = candidate[group_rule[g, 2] + chosen]
                     L[slot, SERVER + held + i] = r
                     L[slot, SOURCE + held + i] = g | pc << SEIZE_SHIFT
-                    if server_rule[r, PRODUCTS] > 0:
+                    if differ and server_rule[r, PRODUCTS] > 0:
                         column = server_rule[r, PRODUCT_OF_PATIENT] if arriving else server_rule[r, PRODUCT_OF_LOT]
                         value = attribute[base + column]
                         if not (0.0 <= value < server_rule[r, PRODUCTS]):
                             bad = BAD_PRODUCT
                             reg[CULPRIT_GROUP] = r
                             break
-                        L[slot, PRODUCT] = np.int64(value)
+                        memory[slot, PRODUCT] = np.int64(value)
                 if bad != OK:
                     outcome = bad
                     break
@@ -791,8 +793,8 @@ def interpret(
                 other = blocking_server(slot, L, free)
                 if other < 0:
                     take_servers(slot, now, clipped, inside, L, F, free, capacity, server_rule, setup_law, setup_mean,
-                                 units, unit_time, statistics)  # fmt: skip
-                    if L[slot, CHANGE] < 0:
+                                 units, unit_time, memory, statistics)  # fmt: skip
+                    if not differ or memory[slot, CHANGE] < 0:
                         pc += 1
                 else:
                     L[slot, CLASS_NOW] = class_now(program, pc, slot, L, classes, attribute, base)
@@ -825,13 +827,13 @@ def interpret(
                             slot, seize_group[i], now, clipped, L, free, down, drained, server_rule, units, unit_time,
                             statistics, returned[count:],
                         )  # fmt: skip
-                if F[slot, BREAK_TIME] < INF:
+                if differ and F[slot, BREAK_TIME] < INF:
                     next_breakdown(slot, L, F, server_rule, unit_time)
                     first_clock(clock_rule, slot, F, clocks)
                 for i in range(count):
                     serve(
                         returned[i], now, clipped, inside, classes, L, F, first, last, free, waiting, capacity,
-                        server_rule, setup_law, setup_mean, units, unit_time, statistics, reg,
+                        server_rule, setup_law, setup_mean, units, unit_time, memory, statistics, reg,
                     )  # fmt: skip
                 pc += 1
 
@@ -1163,7 +1165,7 @@ def interpret(
         )
         for i in range(count):
             serve(returned[i], now, clipped, inside, classes, L, F, first, last, free, waiting, capacity, server_rule,
-                  setup_law, setup_mean, units, unit_time, statistics, reg)  # fmt: skip
+                  setup_law, setup_mean, units, unit_time, memory, statistics, reg)  # fmt: skip
         end_time[row] = now
         status[row] = -1 - pc
         slot_of[row] = -1

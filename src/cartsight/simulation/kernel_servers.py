@@ -158,13 +158,13 @@ def drain(r, now, clipped, free, down, drained, statistics):
 
 
 @helper
-def take_unit(r, slot, now, inside, L, F, capacity, server_rule, setup_law, setup_mean, units, unit_time,
+def take_unit(r, slot, now, inside, L, F, capacity, server_rule, setup_law, setup_mean, units, unit_time, memory,
               statistics):  # fmt: skip
     """Choose a free server in service: set up for the product if there is one, else the least mean changeover."""
     first = server_rule[r, UNIT_FIRST]
     products = server_rule[r, PRODUCTS]
     matrix = server_rule[r, CHANGEOVER]
-    product = L[slot, PRODUCT]
+    product = memory[slot, PRODUCT]
     best = -1
     least = 0.0
     for unit in range(first, first + capacity[r]):
@@ -181,8 +181,8 @@ def take_unit(r, slot, now, inside, L, F, capacity, server_rule, setup_law, setu
         made = units[best, UNIT_PRODUCT]
         entry = matrix + (made + 1) * products + product
         if setup_law[entry] >= 0:
-            L[slot, CHANGE] = entry
-            L[slot, CHANGING] = r
+            memory[slot, CHANGE] = entry
+            memory[slot, CHANGING] = r
         if made == product:
             units[best, UNIT_RUN] += 1
         else:
@@ -202,7 +202,7 @@ def take_unit(r, slot, now, inside, L, F, capacity, server_rule, setup_law, setu
 
 
 @helper
-def next_of_campaign(slot, r, L, capacity, server_rule, units):
+def next_of_campaign(slot, r, L, memory, capacity, server_rule, units):
     """Return who goes on with a campaign of a free server in the queue of `slot`, the first in line, else `slot`."""
     first = server_rule[r, UNIT_FIRST]
     for unit in range(first, first + capacity[r]):
@@ -213,7 +213,7 @@ def next_of_campaign(slot, r, L, capacity, server_rule, units):
         ):
             other = slot
             while other >= 0:
-                if L[other, PRODUCT] == units[unit, UNIT_PRODUCT]:
+                if memory[other, PRODUCT] == units[unit, UNIT_PRODUCT]:
                     return other
                 other = L[other, NEXT]
     return slot
@@ -274,16 +274,16 @@ def unit_draw(law_code, law_parameter, knot_probability, knot_value, law, unit, 
 
 
 @helper
-def end_changeover(slot, now, clipped, L, statistics):
+def end_changeover(slot, now, clipped, memory, statistics):
     """Close the time of a changeover that ends or is cancelled."""
-    r = L[slot, CHANGING]
+    r = memory[slot, CHANGING]
     statistics[r, SETUP] += now
     statistics[r, SETUP + 1] += clipped
-    L[slot, CHANGING] = -1
+    memory[slot, CHANGING] = -1
 
 
 @inlined
-def take_servers(slot, now, clipped, inside, L, F, free, capacity, server_rule, setup_law, setup_mean, units, unit_time,
+def take_servers(slot, now, clipped, inside, L, F, free, capacity, server_rule, setup_law, setup_mean, units, unit_time, memory,
                  statistics):  # fmt: skip
     """Give an entity the servers it wants, which are free."""
     held = L[slot, HELD]
@@ -294,9 +294,9 @@ def take_servers(slot, now, clipped, inside, L, F, free, capacity, server_rule, 
         statistics[r, BUSY + 1] -= clipped
         statistics[r, SEIZES] += 1.0
         statistics[r, SEIZES + 1] += inside
-        if server_rule[r, UNITS] > 0:
+        if units.shape[0] > 0 and server_rule[r, UNITS] > 0:
             unit = take_unit(r, slot, now, inside, L, F, capacity, server_rule, setup_law, setup_mean, units,
-                             unit_time, statistics)  # fmt: skip
+                             unit_time, memory, statistics)  # fmt: skip
             L[slot, SOURCE + i] |= unit << UNIT_SHIFT
     L[slot, HELD] = held + L[slot, WANTED]
     L[slot, WANTED] = 0
@@ -332,18 +332,18 @@ def stop_waiting(r, slot, now, clipped, L, first, last, waiting, statistics):
 
 @inlined
 def serve(r, now, clipped, inside, classes, L, F, first, last, free, waiting, capacity, server_rule, setup_law,
-          setup_mean, units, unit_time, statistics, reg):  # fmt: skip
+          setup_mean, units, unit_time, memory, statistics, reg):  # fmt: skip
     """Offer free servers to the queue; one who needs another busy resource too moves to that queue."""
     while free[r] > 0 and waiting[r] > 0:
         slot = first_waiting(r * classes, classes, first)
-        if server_rule[r, CAMPAIGN] > 1:
-            slot = next_of_campaign(slot, r, L, capacity, server_rule, units)
+        if units.shape[0] > 0 and server_rule[r, CAMPAIGN] > 1:
+            slot = next_of_campaign(slot, r, L, memory, capacity, server_rule, units)
         stop_waiting(r, slot, now, clipped, L, first, last, waiting, statistics)
         other = blocking_server(slot, L, free)
         if other < 0:
             take_servers(slot, now, clipped, inside, L, F, free, capacity, server_rule, setup_law, setup_mean, units,
-                         unit_time, statistics)  # fmt: skip
-            if L[slot, CHANGE] < 0:
+                         unit_time, memory, statistics)  # fmt: skip
+            if units.shape[0] == 0 or memory[slot, CHANGE] < 0:
                 L[slot, PC] += 1
             make_ready(slot, L, reg)
         else:
@@ -359,9 +359,9 @@ def give_back(slot, group, now, clipped, L, free, down, drained, server_rule, un
     for i in range(held):
         r = L[slot, SERVER + i]
         if group < 0 or L[slot, SOURCE + i] & PART_MASK == group:
-            if free[r] + down[r] < 0:
+            if free[r] < 0:
                 drain(r, now, clipped, free, down, drained, statistics)
-            if server_rule[r, UNITS] > 0:
+            if units.shape[0] > 0 and server_rule[r, UNITS] > 0:
                 unit = L[slot, SOURCE + i] >> UNIT_SHIFT & PART_MASK
                 units[unit, UNIT_STATE] = IDLE_UNIT
                 left = unit_time[unit, UNIT_LEFT] - (now - unit_time[unit, UNIT_TAKEN])

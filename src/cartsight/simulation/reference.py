@@ -1146,6 +1146,13 @@ def run_reference(
 
 
 def _finished(run: Interpreter, state: RunState) -> tuple[int, RunState]:
+    for entity in run.entities.values():  # lots that wait for what never comes, with what they hold
+        for r, _, since, _, _ in entity.held:
+            run.integrate(run.use[r], t.BUSY, 1.0, since)
+        if entity.mode == QUEUEING:
+            run.integrate(run.use[entity.waits_for], t.QUEUE, 1.0, entity.waits_since)
+        elif entity.mode == IN_STOCK_QUEUE:
+            run.integrate(run.stock_use[entity.waits_for], t.WAITING, 1.0, entity.waits_since)
     n, m = run.arrivals, len(run.started)
     size = run.size
     attribute_width, mark_width = (

@@ -113,7 +113,7 @@ def run_kernel(
             if outcome != t.GROW:
                 break
             state = grow(tables, inputs, state)
-    close(state, window)
+    close(tables, state, window)
     return outcome, state
 
 

@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cartsight.simulation.tables import (
+    BUSY,
     CAPACITY,
     DOWN,
     DRAIN,
     ON_HAND,
+    QUEUE,
     RESOURCE_STATISTICS,
     SIZE_CLASSES,
     SIZE_DYNAMIC_MARKS,
@@ -24,6 +26,7 @@ from cartsight.simulation.tables import (
     STOCK_OUT,
     STOCK_STATISTICS,
     UNITS,
+    WAITING,
     EntityInputs,
     ModelTables,
 )
@@ -37,11 +40,10 @@ Float = npt.NDArray[np.float64]
 # Columns of the integers of a live entity.
 (
     ROW, PC, VERSION, MODE, PREVIOUS, NEXT, QUEUED, CLASS, HEALTH, HELD, WANTED,
-    SERVER, _1, _2, _3, SOURCE, _5, _6, _7, KIND, PARENT, CHILDREN, CLASS_NOW, PRODUCT, CHANGE, CHANGING,
-) = range(26)  # fmt: skip
-INTEGERS = 26
-# SOURCE packs the group, the server's unit and the row of the SEIZE. CHANGE is the entry of the changeover matrix still
-# to be drawn (-1: none), CHANGING the resource whose server is being changed over (-1: none).
+    SERVER, _1, _2, _3, SOURCE, _5, _6, _7, KIND, PARENT, CHILDREN, CLASS_NOW,
+) = range(23)  # fmt: skip
+INTEGERS = 23
+# SOURCE packs the group, the server's unit and the row of the SEIZE.
 UNIT_SHIFT = 20
 SEIZE_SHIFT = 40
 PART_MASK = (1 << 20) - 1
@@ -58,6 +60,10 @@ UNIT_TAKEN, UNIT_LEFT = range(2)
 DOSE_TAKER, DOSE_LOT, DOSE_COUNT, DOSE_STOCK = range(4)
 # Columns of a batch record: doses put, doses lost and how: 1 expired, 2 withdrawn.
 BATCH_DOSES, BATCH_LOST, BATCH_HOW = range(3)
+# What set-ups need of an entity: its product, the entry of the changeover matrix still to be drawn (-1: none), the
+# resource whose server is being changed over (-1: none).
+PRODUCT, CHANGE, CHANGING = range(3)
+MEMORY = 3
 # What an entity is doing.
 RUNNING, DELAYED, QUEUEING, JOINING = range(4)
 # Kinds of entity; a lot has the number of its stock.
@@ -105,6 +111,7 @@ class RunState(NamedTuple):
     keys: UInt64
     clocks: Float
     counts: Int16
+    memory: Int64
     times: Float
     orders: Int64
     capacity: Int64
@@ -180,6 +187,7 @@ def initial_state(T: ModelTables, inputs: EntityInputs, window: tuple[float, flo
         keys=np.zeros(slots, np.uint64),
         clocks=np.zeros((slots, 3 * T.clock_rule.shape[0])),
         counts=np.zeros((slots, int(size[SIZE_OCCURRENCES])), np.int16),
+        memory=np.zeros((slots, MEMORY if units.size else 0), np.int64),
         times=np.empty(0),
         orders=np.empty(0, np.int64),
         capacity=T.initial_capacity.copy(),
@@ -284,7 +292,7 @@ def grow(T: ModelTables, inputs: EntityInputs, state: RunState) -> RunState:
     if registers[HEAP] + 8 > state.times.size:
         longer(state.times.size * 3 // 2, "times", "orders")
     if registers[SLOTS] == state.keys.size:
-        longer(state.keys.size * 3 // 2, "integers", "floats", "keys", "clocks", "counts")
+        longer(state.keys.size * 3 // 2, "integers", "floats", "keys", "clocks", "counts", "memory")
     if registers[LOGGED] == state.log_row.size:
         longer(max(1024 + n // 2, state.log_row.size * 3 // 2), "log_row", "log_code", "log_time")
     if state.batch_row.size and registers[BATCHES] == state.batch_row.size:
@@ -315,14 +323,23 @@ def dose_room_needed(dosed: int, live: int, batches: int) -> int:
     return dosed + live + batches + 8
 
 
-def close(state: RunState, window: tuple[float, float]) -> None:
+def close(T: ModelTables, state: RunState, window: tuple[float, float]) -> None:
     """Add to the integrals what lies between their last change and the last event."""
     now = float(state.clock_and_ticket[0])
     clipped = min(max(now, window[0]), window[1])
     use, stock = state.statistics, state.stock_statistics
     over = np.maximum(-(state.free + state.down), 0)
+    # Lots may be left that wait for what never comes, with what they hold.
+    busy = state.capacity - state.free - state.down
+    slots = state.slot_of[: int(state.registers[ROWS])]
+    slots = slots[slots >= 0]
+    queue = state.integers[slots[state.integers[slots, MODE] == QUEUEING], QUEUED] // T.sizes[SIZE_CLASSES]
+    takers = np.bincount(queue[queue >= state.free.size] - state.free.size, minlength=state.on_hand.size)
     for i, day in enumerate((now, clipped)):
         use[:, DRAIN + i] += over * (day - state.drained[:, i])
+        use[:, BUSY + i] += busy * day
+        use[:, QUEUE + i] += state.waiting * day
+        stock[:, WAITING + i] += takers * day
         use[:, DOWN + i] += state.down * day
         use[:, CAPACITY + i] += state.capacity * (day - state.capacity_since[:, i])
         stock[:, ON_HAND + i] += state.on_hand * day
