@@ -137,12 +137,8 @@ def test_scenarios_and_severity_over_parameter_draws(scenario: str) -> None:
     assert over["draws"] == 10 and [row["name"] for row in over["rows"]] == ["base case", "discount 0 %"]
     arms = {arm["arm"]: arm for arm in over["rows"][0]["arms"]}
     assert any(arm["low"] < arm["high"] for arm in arms.values())
-    assert run_json("scenarios", scenario, "--only", "discount 0 %", *FEW)["parameter_draws"] is None
     assert "Other best" in run_text("scenarios", scenario, "--only", "discount 0 %", *options)
-    severity = run_json("severity", scenario, *options)["parameter_draws"]
-    assert sum(severity["probability_of_weight"].values()) == pytest.approx(1.0)
-    text = run_text("severity", scenario, *options)
-    assert "Over 10 parameter draws" in text
+    assert "Over 10 parameter draws" in run_text("severity", scenario, *options)
     for few in ("3", "-1"):
         assert refuse("severity", scenario, *FEW, "--draws", few).field == "--draws"
 

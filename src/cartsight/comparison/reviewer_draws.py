@@ -27,7 +27,7 @@ from cartsight.scenario import Scenario
 Float = npt.NDArray[np.float64]
 
 FEWEST_DRAWS = 10
-BLOCK = 4
+BLOCK = 8
 SEVERITY = ScenarioAnalysis(
     "severity",
     "NICE's reference case for shortfalls: 3.5 % a year, everybody followed to death",
