@@ -23,6 +23,7 @@ _WORDS = {
     "efficacy": "",
     "population": "population",
     "long term": "after infusion",
+    "lines": "",
 }
 
 
