@@ -151,6 +151,8 @@ def potency_matrix(study: Sequence[World], seed: int, progress: Progress) -> Ans
     gains, singles, needed, superior, power_single, power_matrix = [], [], [], [], [], []
     net, qalys = [], []
     by_count: dict[tuple[float, int], list[float]] = {}
+    lots: dict[tuple[float, int], list[float]] = {}
+    worth_of_one: list[tuple[float, float]] = []
     for k, world in enumerate(study):
         stream = Stream(seed, "study 4A potency draw", [k])
         validity = np.array([low + (high - low) * float(stream(name)[0]) for name, (low, high, _) in ASSAYS.items()])
@@ -161,6 +163,7 @@ def potency_matrix(study: Sequence[World], seed: int, progress: Progress) -> Ans
                 single, matrix = correlations(validity, shared)
                 r = matrix_correlation(single[used], matrix[np.ix_(used, used)])
                 by_count.setdefault((shared, count), []).append(bad_found(r))
+                lots.setdefault((shared, count), []).append(lots_for_association(r))
         found = gain(validity, SHARED[1])
         singles.append(found.best_found)
         gains.append(found.matrix_found - found.best_found)
@@ -173,11 +176,17 @@ def potency_matrix(study: Sequence[World], seed: int, progress: Progress) -> Ans
         base = follow(world, world.numbers)
         # response is linear in the share of bad lots, and a large step tells more with the same patients
         better = follow(world, world.numbers, released_bad_change=-BAD_STEP)
-        net.append((better.net_benefit - base.net_benefit) * -change / BAD_STEP)
-        qalys.append((better.qalys - base.qalys) * -change / BAD_STEP)
+        one = ((better.net_benefit - base.net_benefit) / BAD_STEP, (better.qalys - base.qalys) / BAD_STEP)
+        worth_of_one.append(one)
+        net.append(one[0] * -change)
+        qalys.append(one[1] * -change)
         progress("potency matrix", k + 1, len(study))
     for (shared, count), values in by_count.items():
         low, high = interval(values)
+        # against the best single assay of the same draw, at the same rejections
+        fewer = [BAD * (v - b) / (1.0 - BAD) for v, b in zip(values, by_count[shared, 1], strict=True)]
+        benefit = [1000 * one[0] * f for one, f in zip(worth_of_one, fewer, strict=True)]
+        net_low, net_high = interval(benefit)
         rows.append(
             {
                 "assays": count,
@@ -185,6 +194,13 @@ def potency_matrix(study: Sequence[World], seed: int, progress: Progress) -> Ans
                 "bad_lots_found": float(np.mean(values)),
                 "low": low,
                 "high": high,
+                "lots_of_evidence": float(np.median(lots[shared, count])),
+                "bad_released_fewer_per_1000": 1000 * float(np.mean(fewer)),
+                "qalys_gained_per_1000_referred": 1000
+                * float(np.mean([one[1] * f for one, f in zip(worth_of_one, fewer, strict=True)])),
+                "net_benefit_per_1000_referred": float(np.mean(benefit)),
+                "net_low": net_low,
+                "net_high": net_high,
             }
         )
     fixed, chosen = false_acceptance(EVIDENCE_LOTS, seed)
@@ -218,7 +234,7 @@ def potency_matrix(study: Sequence[World], seed: int, progress: Progress) -> Ans
             Figure("net benefit per 1 000 referred", 1000 * float(np.mean(net)), 1000 * n_low, 1000 * n_high, money),
         ),
         rows=tuple(rows),
-        chart=_chart(rows),
+        chart=_chart(rows, money),
         would_change=(
             "An assay with a correlation above 0.7 with outcome: little is left for a matrix to add.",
             "Assays on the same read-out of the same culture: at a shared remainder of 0.6 most of the gain is gone.",
@@ -232,21 +248,29 @@ def potency_matrix(study: Sequence[World], seed: int, progress: Progress) -> Ans
     )
 
 
-def _chart(rows: list[dict[str, Any]]) -> str:
-    chart = (
-        alt.Chart(points(rows))
-        .mark_line(point=alt.OverlayMarkDef(size=60, opacity=1), strokeWidth=2)
-        .encode(
-            x=alt.X("assays:O", title="Assays in the matrix, best first", axis=alt.Axis(labelAngle=0)),
-            y=alt.Y("bad_lots_found:Q", title="Bad lots found at 5 % rejected", axis=alt.Axis(format=".0%")),
-            color=alt.Color(
-                "shared:N",
-                scale=alt.Scale(range=list(CATEGORIES[:3])),
-                legend=alt.Legend(title="Shared beyond potency", orient="top"),
-            ),
+def _chart(rows: list[dict[str, Any]], money: str) -> str:
+    def lines(value: str, title: str, form: str, legend: alt.Legend | None) -> alt.Chart:
+        return (
+            alt.Chart(points(rows))
+            .mark_line(point=alt.OverlayMarkDef(size=60, opacity=1), strokeWidth=2)
+            .encode(
+                x=alt.X("assays:O", title="Assays in the matrix, best first", axis=alt.Axis(labelAngle=0)),
+                y=alt.Y(f"{value}:Q", title=title, axis=alt.Axis(format=form)),
+                color=alt.Color("shared:N", scale=alt.Scale(range=list(CATEGORIES[:3])), legend=legend),
+            )
+            .properties(width=330, height=220)
         )
-        .properties(width=430, height=230)
+
+    legend = alt.Legend(title="Shared beyond potency", orient="top")
+    chart = alt.hconcat(
+        lines("bad_lots_found", "Bad lots found at 5 % rejected", ".0%", legend),
+        lines(
+            "net_benefit_per_1000_referred", f"Gain per 1 000 referred, {money}", "~s", legend
+        ),
+        spacing=24,
     )
     return svg(
-        chart, "matrix", "Share of bad lots found by matrices of one to four assays at three shared correlations"
+        chart,
+        "matrix",
+        "Share of bad lots found by matrices of one to four assays at three shared correlations, and what it is worth to patients",
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import altair as alt
 import numpy as np
 
 from cartsight.evidence.quality.process_analytics import (
@@ -13,11 +12,10 @@ from cartsight.evidence.quality.process_analytics import (
     predict_harvest_day,
     value_of_stopping,
 )
-from cartsight.reporting.charts.style import points, svg
-from cartsight.reporting.palette import CATEGORIES, INK
 from cartsight.scenario.arms import AutologousArm
 from cartsight.studies.answers import Answer, Figure, Progress
 from cartsight.studies.quality.cultures import DAYS, HARVEST_DAY, UNSEEN_FAILURES, simulate_cultures
+from cartsight.studies.quality.panels import Panel, interval_panels
 from cartsight.studies.quality.patients import ARM, World, follow, interval
 
 QUESTION = (
@@ -220,7 +218,35 @@ def process_monitoring(study: Sequence[World], seed: int, progress: Progress) ->
         answer=answer,
         figures=figures,
         rows=tuple(rows),
-        chart=_chart(rows),
+        chart=interval_panels(
+            rows,
+            "measurement",
+            (
+                Panel(
+                    "area_under_curve",
+                    "area_low",
+                    "area_high",
+                    f"Area under the curve, day {DAYS[-1]}",
+                    0.5,
+                    (0.4, 1.0),
+                ),
+                Panel(
+                    "reserve_patients_kept_per_1000_referred",
+                    "kept_low",
+                    "kept_high",
+                    "Patients kept per 1 000 referred, remake reserved",
+                ),
+                Panel(
+                    "stop_net_benefit_per_1000_referred",
+                    "stop_low",
+                    "stop_high",
+                    f"Net benefit of stopping per 1 000 referred, {money}",
+                ),
+            ),
+            "monitoring",
+            "For each in-line measurement: area under the curve of its warning, patients kept by reserving the remake, and the "
+            "net benefit of stopping",
+        ),
         would_change=(
             "Failures for reasons that signals show earlier, or a process of two weeks instead of one: more days to save.",
             "A process whose failures yield no product at all: then nothing that expanded access could use is lost by stopping.",
@@ -231,24 +257,4 @@ def process_monitoring(study: Sequence[World], seed: int, progress: Progress) ->
             f"Glucose from Raman spectra to {np.mean(raman):.0%} (cross-validated): depends on the assumed bands and base line.",
             "The share of failures that growth explains (12 of 30 with a stated reason, Q044).",
         ),
-    )
-
-
-def _chart(rows: list[dict[str, Any]]) -> str:
-    order = [r["measurement"] for r in rows]
-    axis = alt.Axis(domain=False, ticks=False, labelColor=INK, labelLimit=200)
-    base = alt.Chart(points(rows)).encode(y=alt.Y("measurement:N", sort=order, title=None, axis=axis))
-    rule = base.mark_rule(strokeWidth=3, opacity=0.45, color=CATEGORIES[0]).encode(
-        x=alt.X(
-            "area_low:Q",
-            title=f"Area under the curve on day {DAYS[-1]}, 95 % over draws",
-            scale=alt.Scale(domain=[0.4, 1.0]),
-        ),
-        x2="area_high:Q",
-    )
-    dot = base.mark_circle(size=70, opacity=1, color=CATEGORIES[0]).encode(x="area_under_curve:Q")
-    return svg(
-        (rule + dot).properties(width=430, height=alt.Step(26)),
-        "monitoring",
-        "Area under the curve of failure warnings on day 4 for each in-line measurement",
     )

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import altair as alt
 import numpy as np
 
 from cartsight.evidence.quality.release import ReleaseSpecification
 from cartsight.evidence.quality.release.calibration import pathway_numbers
-from cartsight.reporting.charts.style import points, svg
-from cartsight.reporting.palette import CATEGORIES, INK
 from cartsight.studies.answers import Answer, Figure, Progress
+from cartsight.studies.quality.panels import Panel, interval_panels
 from cartsight.studies.quality.patients import World, follow, interval
 
 QUESTION = (
@@ -191,7 +189,23 @@ def portability(study: Sequence[World], seed: int, progress: Progress) -> Answer
         answer=answer,
         figures=figures,
         rows=tuple(rows),
-        chart=_chart(rows),
+        chart=interval_panels(
+            rows,
+            "measure",
+            (
+                Panel(
+                    "out_of_specification_per_1000_batches", "low", "high", "Out of specification, per 1 000 batches"
+                ),
+                Panel(
+                    "net_benefit_per_1000_referred",
+                    "net_low",
+                    "net_high",
+                    f"Net benefit per 1 000 referred, {scenario.analysis.money}",
+                ),
+            ),
+            "portability",
+            "Change of out-of-specification decisions and of patients' net benefit under each measure of standardisation",
+        ),
         would_change=(
             "Limits closer to the median lot: near a limit laboratories decide, far from it donors do.",
             "Laboratories that differ on reference and lots in unlike ways: a ratio to reference then removes less.",
@@ -204,20 +218,4 @@ def portability(study: Sequence[World], seed: int, progress: Progress) -> Answer
             "What a format alone changes; no count of results lost in transcription was found.",
             "The response of patients to lots truly out of specification (Q038: 13 patients).",
         ),
-    )
-
-
-def _chart(rows: list[dict[str, Any]]) -> str:
-    order = [r["measure"] for r in rows]
-    axis = alt.Axis(domain=False, ticks=False, labelColor=INK, labelLimit=260)
-    base = alt.Chart(points(rows)).encode(y=alt.Y("measure:N", sort=order, title=None, axis=axis))
-    rule = base.mark_rule(strokeWidth=3, opacity=0.45, color=CATEGORIES[0]).encode(
-        x=alt.X("low:Q", title="Change of out-of-specification decisions per 1 000 batches, 95 % over draws"),
-        x2="high:Q",
-    )
-    dot = base.mark_circle(size=70, opacity=1, color=CATEGORIES[0]).encode(x="out_of_specification_per_1000_batches:Q")
-    return svg(
-        (rule + dot).properties(width=430, height=alt.Step(24)),
-        "portability",
-        "Change of out-of-specification decisions per 1 000 batches under each measure of standardisation",
     )
