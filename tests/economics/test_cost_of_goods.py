@@ -342,3 +342,17 @@ def test_curves_of_a_run_pass_through_the_run() -> None:
 def test_fixed_drivers_are_those_that_run_idle() -> None:
     assert {"site years", "line years"} <= set(FIXED_DRIVERS)
     assert "batches started" not in FIXED_DRIVERS
+
+
+def test_other_work_on_the_lines_bears_its_part() -> None:
+    goods, plant = goods_of(with_costs({}))
+    held = plant.counts["line days held"]
+    shared = replace(plant, counts=plant.counts | {"line days in runs": 0.75 * held})
+    alone, beside = reconcile(goods, plant), reconcile(goods, shared)
+    row = beside.row("other work on the lines")
+    assert row is not None
+    assert alone.row("other work on the lines") is None
+    used = sum(line.total - line.idle for line in goods.lines if line.fixed)
+    assert row.cents / 100 == pytest.approx(0.25 * used, abs=0.05)
+    assert row.variable_cents == 0
+    assert beside.difference_cents == 0

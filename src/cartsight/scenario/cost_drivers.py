@@ -89,7 +89,8 @@ DRIVERS: dict[str, Driver] = {
     "patients infused": Driver("patients infused", ("patient", "person"), "infused"),
     "leukaphereses": Driver("leukaphereses, failed ones included", ("visit", "unit"), "started"),
     "shipments": Driver("shipments of cells, batches or doses", ("shipment",), "shipped"),
-    "line days in runs": Driver("days that lines were held", ("line_day", "day"), "line days"),
+    "line days in runs": Driver("days that lines were held for runs of the product", ("line_day", "day"), "line days"),
+    "line days held": Driver("days that lines were held, by other work as well", ("line_day", "day"), "line days"),
     "quality control lane days": Driver("days that places in release testing were held", ("day",), "finished"),
     "quality control tests": Driver("release tests done, repeats included", _PIECE, "finished"),
     "donors screened": Driver("donors recruited and screened", ("person", "unit"), "started"),
@@ -100,7 +101,9 @@ DRIVERS: dict[str, Driver] = {
     "fillings": Driver("fillings on a fill-finish line", _LOT, "finished"),
     "vials filled": Driver("vials filled, samples included", ("vial", "unit"), "finished"),
     "lots recalled": Driver("released lots that were recalled", _LOT, "released"),
-    "doses withdrawn": Driver("doses on hand or on their way when their lot was recalled", ("dose", "vial"), "released"),
+    "doses withdrawn": Driver(
+        "doses on hand or on their way when their lot was recalled", ("dose", "vial"), "released"
+    ),
     "consignments to depots": Driver("consignments from the central store to depots", ("shipment",), "released"),
     "doses lost at thaw": Driver("doses lost at thaw or on the way", ("dose", "vial"), "doses taken"),
     "changeovers": Driver("changeovers of a line between products or processes", _PIECE, "started"),
@@ -118,6 +121,8 @@ _SUPPLY: dict[str, Driver] = {
     "units used": Driver("units of a supply used", ("unit", "dose"), "started"),
     "units expired": Driver("units of a supply discarded at expiry", ("unit", "dose"), "started"),
 }
+_BY_PROCESS = "batches started by "
+"""Before the name of one of several processes of an arm."""
 _SUPPLY_NAME = re.compile(rf"(.+) ({'|'.join(_SUPPLY)})")
 SUPPLY_DRIVERS: tuple[str, ...] = tuple(f"<supply> {what}" for what in _SUPPLY)
 """Drivers that every supply of an arm has under its own name, for example "vector lots ordered"."""
@@ -127,6 +132,8 @@ def find_driver(name: str) -> Driver | None:
     """Return the driver of a name, one of a supply's included; None when there is none."""
     if name in DRIVERS:
         return DRIVERS[name]
+    if name.startswith(_BY_PROCESS) and len(name) > len(_BY_PROCESS):
+        return Driver("batches started by one of several processes", _BATCH, "started")
     found = _SUPPLY_NAME.fullmatch(name)
     return _SUPPLY[found.group(2)] if found is not None else None
 
@@ -141,7 +148,7 @@ def driver(name: str) -> Driver:
 
 def driver_names() -> str:
     """Return all names of drivers, for a message."""
-    return ", ".join((*DRIVERS, *SUPPLY_DRIVERS))
+    return ", ".join((*DRIVERS, *SUPPLY_DRIVERS, f"{_BY_PROCESS}<process>"))
 
 
 def supply_of(name: str) -> str | None:

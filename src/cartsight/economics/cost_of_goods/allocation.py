@@ -31,6 +31,7 @@ EXPIRED_SUPPLY = "supplies expired"
 ABANDONED = "abandoned, patient died or left"
 DISCARDED = "lost after release testing"
 FAILED = "failed in the run"
+OTHER_WORK = "other work on the lines"
 NOT_CARRIED = "borne by no batch of the window"
 _IDLE_ROWS = {
     "lines": "idle lines",
@@ -202,12 +203,22 @@ class _Sheet:
         # Row name -> (kind, fixed) -> cents.
         self.cells: dict[str, dict[tuple[str, bool], int]] = {}
         self.fates = {row: self.table.has_fate(fate) for fate, row in _ROW_OF_FATE.items()}
+        held, in_runs = (plant.counts.get(f"line days {what}", 0.0) for what in ("held", "in runs"))
+        # Other products, cleaning, changeovers and repairs hold lines too, and bear their part of what a line costs.
+        self.other_work = max(1.0 - in_runs / held, 0.0) if held > 0 else 0.0
         self.days = _line_days(self.table, plant.counts.get("line days in runs", 0.0))
 
     def post(self, line: CostLine, cents: int) -> None:
         used, idle = apportion(cents, np.array([line.used, 1.0 - line.used])).tolist()
         if idle:
             self._add(_IDLE_ROWS[idle_part(line)], line, idle)
+        if line.fixed and self.other_work:
+            away = round(
+                used * math.fsum(share for carrier, share in line.carriers if carrier == "line days") * self.other_work
+            )
+            if away:
+                self._add(OTHER_WORK, line, away)
+            used -= away
         gone = round(used * self._expired_share(line.driver))
         if gone:
             self._add(EXPIRED_SUPPLY, line, gone)
@@ -296,7 +307,16 @@ class _Sheet:
         return float(np.count_nonzero(self.fates[row])) if row in self.fates else math.nan
 
     def rows(self, annual_cents: int) -> tuple[ReconciliationRow, ...]:
-        order = [*_ROW_OF_FATE.values(), GIVEN, EXPIRED, STOCK, EXPIRED_SUPPLY, NOT_CARRIED, *_IDLE_ROWS.values()]
+        order = [
+            *_ROW_OF_FATE.values(),
+            GIVEN,
+            EXPIRED,
+            STOCK,
+            EXPIRED_SUPPLY,
+            OTHER_WORK,
+            NOT_CARRIED,
+            *_IDLE_ROWS.values(),
+        ]
         names = [name for name in order if name in self.cells]
         if not names:
             return ()

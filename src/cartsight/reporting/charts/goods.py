@@ -17,6 +17,7 @@ BEARERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "failed in the run": ("#CCBB44", ("failed in the run",)),
     "lost after release testing": ("#AA3377", ("lost after release testing",)),
     "expired": ("#882255", ("doses expired", "supplies expired")),
+    "other work on the lines": ("#DDCC77", ("other work on the lines",)),
     "idle lines, staff and capital": ("#BBBBBB", ("idle lines", "idle capital", "idle staff")),
     "idle sites and quality overhead": (
         "#777777",

@@ -19,6 +19,7 @@ def count_drivers(
     counts: dict[str, float] = {
         "site years": plant.sites * plant.years,
         "line years": plant.lines * plant.years,
+        "line days held": _busy(result, "line"),
         "line days in runs": _busy(result, "line"),
         "patients infused": plant.infused,
         "shipments": plant.shipments,
@@ -119,7 +120,11 @@ def lots_made(result: FlowResult, window: Window, run_days_mean: float) -> Batch
     fate = np.full(rows.size, FATES.index("released"), dtype=np.int64)
     fate[lots.ended("rejected")[rows]] = FATES.index("discarded")
     fate[failed] = FATES.index("failed")
-    run_days = np.where(failed, lots.end_time[rows] - start[rows], run_days_mean)
+    lost_on_line = failed
+    if "run finished" in (name for name, _ in lots.mark_names):
+        # Lots that are lost later, in filling, held their line to the end of the run.
+        lost_on_line = failed & np.isnan(lots.mark("run finished")[rows])
+    run_days = np.where(lost_on_line, lots.end_time[rows] - start[rows], run_days_mean)
     order = np.argsort(start[rows], kind="stable")
     table = BatchTable(start[rows], np.full(rows.size, -1, dtype=np.int64), fate, run_days)
     return _in_window(_take(table, order), window)
