@@ -97,6 +97,7 @@ def _run(model: FlowModel, lots: LotProcess) -> list[s.Step]:
         s.Delay("lot manufacturing", lots.manufacturing.distribution),
         s.Chance("lot succeeds", 1.0 - lots.failure.x, otherwise="lot failed"),
         s.Free(LINE),
+        *([s.Mark("run finished")] if lots.fill_line is not None else []),
     ]
 
 
