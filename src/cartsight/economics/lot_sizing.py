@@ -84,18 +84,11 @@ def poisson_probability(count: int, mean: float) -> float:
 
 def poisson_at_least(count: int, mean: float) -> float:
     """Return P(N >= count) of a Poisson number, accurate in both tails."""
+    from scipy.special import pdtrc
+
     if count <= 0:
         return 1.0
-    if mean <= 0.0:
-        return 0.0
-    if count <= mean:
-        return 1.0 - math.fsum(poisson_probability(k, mean) for k in range(count))
-    total, term, k = 0.0, poisson_probability(count, mean), count
-    while term > 1e-18 * total:
-        total += term
-        k += 1
-        term *= mean / k
-    return total
+    return 0.0 if mean <= 0.0 else float(pdtrc(count - 1, mean))
 
 
 def expected_expired(doses: int, demand_per_day: float, shelf_life_days: float) -> float:

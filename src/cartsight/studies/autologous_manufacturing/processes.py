@@ -232,7 +232,7 @@ def _answer(scenario: Scenario, table: Float) -> Answer:
             "A shorter agency clock: every month less to the decision is worth a month of the licensed gain.",
         ),
         weakest=(
-            "response of a two-day product against a longer process: no comparison was read",
+            "response of a two-day product against a longer process: 75 and 80 % at two dose levels of one phase 1 trial (BIO136), no comparison",
             "failure and out of specification of a two-day process in routine: no figure was read",
             "share of comparability studies that find a difference, and what follows (assumed)",
             "what an hour of changeover between processes takes (assumed)",
