@@ -8,6 +8,7 @@ from cartsight.simulation import Calendar, FlowModel
 from cartsight.simulation.pathways.patients import Window
 
 LINE, FILL_LINE = "line", "fill line"
+LONGEST_PERIOD_DAYS = 1e6
 
 
 def shared_calendar(shared: SharedLine, number: int, lines: int, window: Window) -> Calendar | None:
@@ -15,7 +16,8 @@ def shared_calendar(shared: SharedLine, number: int, lines: int, window: Window)
     surges = () if shared.priority_in_surge == "own_product" else shared.surges
     surges = tuple((first, last) for first, last in surges if first < window.arrivals_end)
     share = min(shared.other_use_fraction.x, 0.999)
-    if share <= 0.0 or shared.campaign.x <= 0.0:
+    # A share so small that a campaign comes once in thousands of years is none.
+    if shared.campaign.x <= 0.0 or share * LONGEST_PERIOD_DAYS <= shared.campaign.x:
         return Calendar(outages=surges) if surges else None
     period = shared.campaign.x / share
     return Calendar(
