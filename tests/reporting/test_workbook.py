@@ -13,6 +13,7 @@ import pytest
 
 from cartsight.comparison.results import Comparison
 from cartsight.core.errors import InputError
+from cartsight.outcomes.qaly_breakdown import STATES
 from cartsight.reporting import tables
 from cartsight.reporting.run_convergence import run_convergence
 from cartsight.reporting.run_folder import RunRecord, write_run_folder
@@ -58,11 +59,27 @@ def test_sheets(book: Any) -> None:
         "CEAC",
         *([] if "EVPPI" not in book.sheetnames else ["EVPPI"]),
         "One-way",
+        "Scenario analyses",
+        "Severity",
+        "Health states",
         "Validation",
         "Draws",
         "Draw results",
         "CHEERS 2022",
     ]
+
+
+def test_sheets_for_reviewers(book: Any, document: dict[str, Any]) -> None:
+    found = rows(book, "Scenario analyses")
+    table = document["reviewer"]["scenarios"]
+    assert len(found) == len(table["rows"]) * len(document["arms"])
+    assert found[0]["QALYs"] == pytest.approx(table["rows"][0]["arms"][0]["qalys"])
+    severity = {row["What"]: row["Value"] for row in rows(book, "Severity")}
+    assert severity["Weight of NICE"] == document["reviewer"]["severity"]["shortfall"]["weight"]
+    at_two_years = [row for row in rows(book, "Health states") if row["Months since referral"] == 24]
+    for arm in document["arms"]:
+        shares = [row["Share of the referred"] for row in at_two_years if row["Arm"] == arm["label"]]
+        assert sum(shares) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_inputs_carry_their_sources(book: Any, document: dict[str, Any]) -> None:
@@ -95,7 +112,7 @@ def test_qalys_by_state_sum_to_the_total(book: Any) -> None:
     for label in {row["Arm"] for row in rows(book, "QALYs")}:
         of_arm = {row["Health state"]: row[column] for row in rows(book, "QALYs") if row["Arm"] == label}
         states = [value for state, value in of_arm.items() if state not in {"total", "life-years"}]
-        assert len(states) == 6
+        assert len(states) == len(STATES)
         assert sum(states) == pytest.approx(of_arm["total"], rel=1e-9)
         assert of_arm["total"] <= of_arm["life-years"]
 

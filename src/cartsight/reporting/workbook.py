@@ -20,6 +20,7 @@ from cartsight.core.errors import CartsightError, InputError
 from cartsight.reporting.cheers import CITATION, cheers_checklist
 from cartsight.reporting.hta_document import qaly_state_means, total_qalys
 from cartsight.reporting.run_folder import RESOLVED, read_results
+from cartsight.reporting.workbook_reviewer import reviewer_tables
 from cartsight.scenario import Scenario
 
 MAXIMUM_ROWS, MAXIMUM_COLUMNS = 1_048_576, 16_384
@@ -96,6 +97,7 @@ def workbook_sheets(run_folder: Path) -> tuple[Sheet, ...]:
     sheets += [_costs(document), _qalys(run_folder, document)]
     if document["decision"] is not None:
         sheets += _decision(document)
+    sheets += [Sheet(*table) for table in reviewer_tables(document)]
     if document["validation"]:
         sheets.append(_validation(document))
     sheets += [sheet for stem, name in DRAW_TABLES if (sheet := _parquet(run_folder, stem, name)) is not None]
