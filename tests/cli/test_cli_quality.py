@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -269,3 +270,32 @@ def test_tables_fit_a_terminal(turbidimetric: str, lots: str) -> None:
         result = runner.invoke(app, ["quality", *arguments, "--quiet"], env={"COLUMNS": "100"})
         assert result.exit_code == 0
         assert max(len(line) for line in result.stdout.splitlines()) <= 100
+
+
+def test_every_json_says_which_program_data_and_seed(tmp_path: Path) -> None:
+    import hashlib
+
+    import cartsight
+
+    file = tmp_path / "v.csv"
+    file.write_text("value,batch\n" + "\n".join(f"{(7 * k) % 11},{k // 4}" for k in range(20)))
+    for arguments in (["variance", str(file), "--seed", "3"], ["tolerance", str(file)], ["chart", str(file)]):
+        result = CliRunner().invoke(app, ["quality", *arguments, "--json", "--quiet"], catch_exceptions=False)
+        audit = json.loads(result.stdout)["audit"]
+        assert audit["cartsight_version"] == cartsight.__version__
+        assert audit["files"] == [{"name": "v.csv", "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}]
+        if arguments[0] == "variance":
+            assert audit["seed"] == 3
+
+
+def test_equal_responses_and_equal_replicates_of_curves_are_a_sentence(tmp_path: Path) -> None:
+    def written(name: str, doses: list[float], law: Callable[[float], float]) -> str:
+        rows = [f"{p},{d},{law(d)}" for p in "ST" for d in doses for _ in range(3)]
+        (tmp_path / name).write_text("preparation,dose,response\n" + "\n".join(rows))
+        return str(tmp_path / name)
+
+    flat = written("flat.csv", [1.0, 2.0, 4.0], lambda d: 5.0)
+    steep = written("steep.csv", [1.0, 2.0, 4.0, 8.0, 16.0, 32.0], lambda d: 10 / (1 + (4 / d) ** 2))
+    for file, model in ((flat, "parallel-line"), (flat, "slope-ratio"), (steep, "weibull")):
+        result = CliRunner().invoke(app, ["quality", "potency", file, "--model", model])
+        assert isinstance(result.exception, InputError) and "zero variance" in str(result.exception)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cartsight.cli.output import Json, Quiet, plain, print_json, stderr_console, stdout_console
+from cartsight.cli.output import Json, Quiet, plain, stderr_console, stdout_console
+from cartsight.cli.quality_audit import print_audited
 
 if TYPE_CHECKING:
     from cartsight.evidence.quality.results_table import DataReport, ResultTable
@@ -102,7 +103,7 @@ def import_results(
     written = write_table(table, output)
     report = data_report(table)
     if as_json:
-        print_json({"written": str(written), **plain(report)})
+        print_audited({"written": str(written), **plain(report)}, files)
     else:
         _print_report(report, quiet)
         stderr_console(quiet).print(f"written: {written}", markup=False)
@@ -123,7 +124,7 @@ def report_results(
 
     report = data_report(_read(files, mapping, vendor, gates, lab))
     if as_json:
-        print_json(plain(report))
+        print_audited(report, files)
     else:
         _print_report(report, quiet)
 
@@ -167,7 +168,7 @@ def bridge_results(
             "dropped": plain(done.table.dropped),
             "remarks": list(done.remarks),
         }
-        print_json(document)
+        print_audited(document, files)
     else:
         grid = Table(title=f"Factors to {reference}")
         for header in ("attribute", "group", "factor", "95 % interval", "n"):
@@ -202,6 +203,6 @@ def export_results(
     table = _read(files, mapping, None, None, "")
     written = write_table(table, output)
     if as_json:
-        print_json({"written": str(written), "results": len(table), "dropped": len(table.dropped)})
+        print_audited({"written": str(written), "results": len(table), "dropped": len(table.dropped)}, files)
     else:
         stderr_console(quiet).print(f"written: {written} ({len(table)} results)", markup=False)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cartsight.cli.output import Json, Quiet, Seed, plain, print_json, stderr_console, stdout_console
+from cartsight.cli.output import Json, Quiet, Seed, plain, stderr_console, stdout_console
+from cartsight.cli.quality_audit import print_audited
 
 if TYPE_CHECKING:
     from cartsight.evidence.quality.process_analytics.monitoring import Monitoring
@@ -78,7 +79,7 @@ def monitor_batches(
     except InputError as error:
         raise error.located(file=file) from None
     if as_json:
-        print_json({**plain(found), "seed": start})
+        print_audited(plain(found), [file] if spectra is None else [file, spectra], start)
     else:
         _print(found)
     console = stderr_console(quiet)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cartsight.cli.output import Json, Quiet, plain, print_json, stderr_console, stdout_console
+from cartsight.cli.output import Json, Quiet, plain, stderr_console, stdout_console
+from cartsight.cli.quality_audit import print_audited
 
 if TYPE_CHECKING:
     from cartsight.evidence.quality.potency.combination import Combination
@@ -140,7 +141,7 @@ def potency(
         heterogeneity=heterogeneity,
     )
     if as_json:
-        print_json(potency_as_json(result))
+        print_audited(potency_as_json(result), [file])
     else:
         _print_potency(result)
     for warning in result.warnings:
@@ -290,7 +291,7 @@ def combine(
         raise InputError("must lie between 0 and 1", field="--confidence", found=confidence)
     result = combine_assays(read_assay_estimates(file), edition=edition, scale=scale, confidence=confidence)
     if as_json:
-        print_json(result)
+        print_audited(result, [file])
     else:
         _print_combination(result)
     for warning in result.warnings:

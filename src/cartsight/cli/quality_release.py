@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cartsight.cli.output import Json, Quiet, Seed, plain, print_json, stderr_console, stdout_console
+from cartsight.cli.quality_audit import print_audited
 
 if TYPE_CHECKING:
     from cartsight.evidence.quality.release.guard_band import GuardBand
@@ -95,7 +96,7 @@ def release(
         }
         if numbers is not None:
             document["pathway"] = plain(numbers)
-        print_json(document)
+        print_audited(document, [specification], spec.seed)
     else:
         _print(risk, band, values)
         if numbers is not None:

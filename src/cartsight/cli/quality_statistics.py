@@ -1,15 +1,16 @@
-"""`cartsight quality` comparability, tolerance, capability, variance, gauge, chart, cell-count, oos,
-sterility."""
+"""`cartsight quality` comparability, tolerance, capability, variance, gauge, chart."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from cartsight.cli.output import Json, Quiet, Seed, plain, print_json, stderr_console, stdout_console
+from cartsight.cli.output import Json, Quiet, Seed, plain
+from cartsight.cli.quality_audit import print_audited
 from cartsight.cli.quality_potency import number
+from cartsight.cli.quality_print import interval_text, print_rows, print_table, remarks
 
 File = Annotated[Path, typer.Argument(help="CSV file.", show_default=False)]
 Value = Annotated[str, typer.Option("--value", help="Column of the values.")]
@@ -26,41 +27,6 @@ def register(app: typer.Typer) -> None:
     app.command("variance")(variance)
     app.command("gauge")(gauge)
     app.command("chart")(chart)
-    app.command("cell-count")(cell_count)
-    app.command("oos")(oos)
-    app.command("sterility")(sterility)
-
-
-def _remarks(words: tuple[str, ...] | list[str], quiet: bool) -> None:
-    console = stderr_console(quiet)
-    for word in words:
-        console.print(f"note: {word}", markup=False)
-
-
-def _print_rows(title: str, rows: list[tuple[str, str]]) -> None:
-    from rich.table import Table
-
-    table = Table(title=title, show_header=False)
-    table.add_column("name")
-    table.add_column("value")
-    for name, value in rows:
-        table.add_row(name, value)
-    stdout_console().print(table)
-
-
-def _print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
-    from rich.table import Table
-
-    table = Table(title=title)
-    for i, name in enumerate(header):
-        table.add_column(name, justify="left" if i == 0 else "right")
-    for row in rows:
-        table.add_row(*row)
-    stdout_console().print(table)
-
-
-def _interval(low: float, high: float) -> str:
-    return f"{number(low, 5)} to {number(high, 5)}"
 
 
 def _probability(value: float, option: str) -> None:
@@ -122,26 +88,26 @@ def comparability(
         k=k,
     )
     if as_json:
-        print_json({**plain(results[0]), "comparisons": [plain(result) for result in results]})
+        print_audited({**plain(results[0]), "comparisons": [plain(result) for result in results]}, [file])
     else:
         for result in results:
             needed = "none reaches it" if result.lots_needed is None else str(result.lots_needed)
             unit = "pairs" if result.design == "paired" else "lots per group"
             rows = [
                 ("mean difference", number(result.mean_difference, 5)),
-                (f"{100 * (1 - 2 * alpha):.0f} % interval", _interval(result.lower, result.upper)),
-                ("margins", _interval(result.lower_margin, result.upper_margin)),
+                (f"{100 * (1 - 2 * alpha):.0f} % interval", interval_text(result.lower, result.upper)),
+                ("margins", interval_text(result.lower_margin, result.upper_margin)),
                 ("p (two one-sided tests)", number(result.p, 4)),
                 ("verdict", "equivalent" if result.equivalent else "equivalence not shown"),
                 ("power of this design", f"{result.power:.3f}"),
                 (f"{unit} for power {target_power:g}", needed),
-                ("quality range", _interval(result.quality_range.lower, result.quality_range.upper)),
+                ("quality range", interval_text(result.quality_range.lower, result.quality_range.upper)),
                 ("test lots inside it", f"{result.quality_range.inside} of {result.quality_range.of}"),
             ]
             title = f"{result.test} - {result.reference} ({result.design}, {result.scale} scale)"
-            _print_rows(title, rows)
+            print_rows(title, rows)
     for result in results:
-        _remarks([f"{result.test}: {word}" for word in result.warnings], quiet)
+        remarks([f"{result.test}: {word}" for word in result.warnings], quiet)
 
 
 def tolerance(
@@ -165,21 +131,21 @@ def tolerance(
     except InputError as error:
         raise error.located(file=file) from None
     if as_json:
-        print_json(result)
+        print_audited(result, [file])
     else:
-        free = _interval(result.non_parametric_lower, result.non_parametric_upper)
-        _print_rows(
+        free = interval_text(result.non_parametric_lower, result.non_parametric_upper)
+        print_rows(
             f"Tolerance interval: {100 * coverage:g} % of lots with {100 * confidence:g} % confidence",
             [
                 ("n", str(result.n)),
                 ("mean, sd", f"{number(result.mean)}, {number(result.sd)}"),
                 ("k (exact)", f"{result.k:.4f}"),
-                ("limits", _interval(result.lower, result.upper)),
+                ("limits", interval_text(result.lower, result.upper)),
                 ("extremes", f"{free}, confidence {result.non_parametric_confidence:.3f}"),
                 ("n for a distribution-free interval", str(result.non_parametric_n)),
             ],
         )
-    _remarks(result.warnings, quiet)
+    remarks(result.warnings, quiet)
 
 
 def capability(
@@ -206,24 +172,24 @@ def capability(
     except InputError as error:
         raise error.located(file=file) from None
     if as_json:
-        print_json(result)
+        print_audited(result, [file])
     else:
         rows = [
             [
                 name.capitalize(),
                 number(getattr(result, name), 4),
-                _interval(getattr(result, f"{name}_lower"), getattr(result, f"{name}_upper")),
+                interval_text(getattr(result, f"{name}_lower"), getattr(result, f"{name}_upper")),
             ]
             for name in ("cp", "cpk", "cpm")
         ]
         rows += [[name.capitalize(), number(getattr(result, name), 4), "-"] for name in ("pp", "ppk")]
         share = number(result.out_of_specification, 3)
-        _print_table(
+        print_table(
             f"Capability, n = {result.n}, sd {number(result.sd)} ({result.sd_source}), out of specification {share}",
             ["index", "estimate", f"{100 * confidence:g} % interval"],
             rows,
         )
-    _remarks(result.warnings, quiet)
+    remarks(result.warnings, quiet)
 
 
 def variance(
@@ -250,22 +216,22 @@ def variance(
         study, confidence=confidence, seed=DEFAULT_SEED if seed is None else seed, draws=draws
     )
     if as_json:
-        print_json(result)
+        print_audited(result, [file], DEFAULT_SEED if seed is None else seed)
     else:
         rows = []
         for item in result.components.values():
             shown = f"at boundary (<= {number(item.upper, 4)})" if item.at_boundary else number(item.estimate)
-            posterior = "-" if item.posterior is None else _interval(item.posterior.lower, item.posterior.upper)
+            posterior = "-" if item.posterior is None else interval_text(item.posterior.lower, item.posterior.upper)
             rows.append(
                 [
                     item.factor,
                     shown,
-                    _interval(item.lower, item.upper),
+                    interval_text(item.lower, item.upper),
                     f"{100 * item.share:.1f} %",
                     posterior,
                 ]
             )
-        _print_table(
+        print_table(
             f"Variance components ({result.structure}, n = {result.n}, mean {number(result.mean)})",
             ["factor", "variance", "interval", "share", "posterior"],
             rows,
@@ -280,8 +246,8 @@ def variance(
             ]
             for line in result.anova
         ]
-        _print_table("Mean squares", ["source", "df", "sum of squares", "mean square", "expectation"], rows)
-    _remarks(result.warnings, quiet)
+        print_table("Mean squares", ["source", "df", "sum of squares", "mean square", "expectation"], rows)
+    remarks(result.warnings, quiet)
 
 
 def gauge(
@@ -308,9 +274,9 @@ def gauge(
     except InputError as error:
         raise error.located(file=file) from None
     if as_json:
-        print_json(result)
+        print_audited(result, [file])
     else:
-        _print_table(
+        print_table(
             f"Gauge study: {result.parts} parts, {result.operators} operators, "
             f"{result.distinct_categories} distinct categories",
             ["source", "variance", "interval", "% contribution", "% study"],
@@ -318,14 +284,14 @@ def gauge(
                 [
                     item.source,
                     number(item.estimate, 5),
-                    _interval(item.lower, item.upper),
+                    interval_text(item.lower, item.upper),
                     f"{item.percent_contribution:.2f}",
                     f"{item.percent_study_variation:.2f}",
                 ]
                 for item in result.components.values()
             ],
         )
-    _remarks(result.warnings, quiet)
+    remarks(result.warnings, quiet)
 
 
 def chart(
@@ -390,17 +356,19 @@ def chart(
     except InputError as error:
         raise error.located(file=file) from None
     if as_json:
-        print_json({**plain(result), "in_control": result.in_control})
+        print_audited(
+            {**plain(result), "in_control": result.in_control}, [file], DEFAULT_SEED if seed is None else seed
+        )
     else:
         rows: list[tuple[str, str]] = [
             ("centre", f"{number(result.centre)} ({result.centre_source})"),
             ("sigma", f"{number(result.sigma)} ({result.sigma_source})"),
-            ("limits", _interval(result.lower_limit, result.upper_limit)),
+            ("limits", interval_text(result.lower_limit, result.upper_limit)),
         ]
         rows += [(f"run length at {item.shift:g} sd", f"{item.average_run_length:.1f}") for item in result.run_lengths]
-        _print_rows(f"{result.chart} chart, {result.n} points, {len(result.signals)} signals", rows)
+        print_rows(f"{result.chart} chart, {result.n} points, {len(result.signals)} signals", rows)
         if result.signals:
-            _print_table(
+            print_table(
                 "Signals",
                 ["rule", "point", "value", "statistic", "kind"],
                 [
@@ -414,122 +382,4 @@ def chart(
                     for item in result.signals
                 ],
             )
-    _remarks(result.warnings, quiet)
-
-
-def cell_count(
-    file: File,
-    fraction: Annotated[str, typer.Option(help="Column of the dilution fraction.")] = "dilution_fraction",
-    count: Annotated[str, typer.Option(help="Column of the count.")] = "count",
-    resamples: Annotated[int, typer.Option(help="Bootstrap resamples.", min=100, max=100_000)] = 1000,
-    seed: Seed = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Quality of a cell count from a dilution series: precision and proportionality."""
-    from cartsight.core.errors import InputError
-    from cartsight.evidence.quality.cell_counting import cell_count_quality, read_dilution_series
-
-    fractions, counts = read_dilution_series(file, fraction=fraction, count=count)
-    try:
-        result = cell_count_quality(fractions, counts, seed=DEFAULT_SEED if seed is None else seed, resamples=resamples)
-    except InputError as error:
-        raise error.located(file=file) from None
-    if as_json:
-        print_json(result)
-    else:
-        rows = []
-        for name, label in (
-            ("slope", "cells per unit fraction"),
-            ("pooled_cv", "pooled CV"),
-            ("proportionality_index", "proportionality index"),
-        ):
-            low, high = getattr(result, f"{name}_lower"), getattr(result, f"{name}_upper")
-            rows.append((label, f"{number(getattr(result, name), 5)} ({_interval(low, high)})"))
-        rows.append(("R squared of the proportional fit", number(result.r_squared, 5)))
-        _print_rows(f"Cell count, {result.n} counts at {len(result.levels)} dilutions", rows)
-    _remarks(result.warnings, quiet)
-
-
-def oos(
-    lower: Annotated[float, typer.Option(help="Lower limit, relative to the true value.")],
-    upper: Annotated[float, typer.Option(help="Upper limit, relative to the true value.")],
-    gcv: Annotated[float, typer.Option(help="Geometric CV of one result, 0.2 for 20 %.")],
-    bias: Annotated[float, typer.Option(help="Relative bias, 0.12 for 12 %.")] = 0.0,
-    replicates: Annotated[int, typer.Option(help="Results averaged.")] = 1,
-    as_json: Json = False,
-) -> None:
-    """Probability that a result is out of specification, from bias and variation."""
-    from cartsight.evidence.quality.out_of_specification import (
-        out_of_specification_probability,
-        replicate_table,
-    )
-
-    probability = out_of_specification_probability(lower, upper, relative_bias=bias, gcv=gcv, replicates=replicates)
-    table = replicate_table(lower, upper, relative_bias=bias, gcv=gcv)
-    result: dict[str, Any] = {"probability_out_of_specification": probability, "by_replicates": table}
-    if as_json:
-        print_json(result)
-    else:
-        rows = [(f"{item.replicates} result(s) averaged", number(item.probability, 5)) for item in table]
-        _print_rows(f"Probability out of specification: {probability:.6f}", rows)
-
-
-def sterility(
-    organisms_per_ml: Annotated[float, typer.Option(help="Load of a contaminated lot, CFU per mL.")] = 1.0,
-    volume_ml: Annotated[float, typer.Option(help="Volume tested, mL.")] = 1.0,
-    contaminated_share: Annotated[float, typer.Option(help="Share of contaminated containers.")] = 0.01,
-    containers: Annotated[int, typer.Option(help="Containers tested.")] = 20,
-    contamination_prior: Annotated[float, typer.Option(help="Probability that a lot is contaminated.")] = 0.001,
-    median_days: Annotated[float, typer.Option(help="Median time to detection, days.")] = 1.5,
-    log_sd: Annotated[float, typer.Option(help="Sd of ln time to detection.")] = 0.5,
-    sensitivity: Annotated[float, typer.Option(help="Share of contaminated samples that ever turn positive.")] = 1.0,
-    false_positive: Annotated[float, typer.Option(help="False positive signals per sterile lot.")] = 0.002,
-    day: Annotated[list[float] | None, typer.Option(help="Release days [default: 3 5 7 14].")] = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """What a sterility test can see: by containers, by volume, and by the day of release."""
-    from cartsight.evidence.quality.sterility import (
-        TimeToDetection,
-        detection_by_containers,
-        detection_by_volume,
-        release_risk,
-    )
-
-    curve = TimeToDetection(median_days, log_sd, sensitivity)
-    risks = [
-        release_risk(
-            when,
-            contamination_prior=contamination_prior,
-            organisms_per_ml=organisms_per_ml,
-            volume_ml=volume_ml,
-            detection=curve,
-            false_positive=false_positive,
-        )
-        for when in (day or [3.0, 5.0, 7.0, 14.0])
-    ]
-    result = {
-        "detection_by_containers": detection_by_containers(contaminated_share, containers),
-        "detection_by_volume": detection_by_volume(organisms_per_ml, volume_ml),
-        "release": risks,
-    }
-    if as_json:
-        print_json(result)
-    else:
-        _print_table(
-            f"Detection: by containers {result['detection_by_containers']:.4f}, by volume "
-            f"{result['detection_by_volume']:.4f}",
-            ["day", "detected", "released contaminated", "of the released", "stopped"],
-            [
-                [
-                    number(item.day),
-                    number(item.detected_if_contaminated, 4),
-                    number(item.released_contaminated, 3),
-                    number(item.contaminated_given_released, 3),
-                    number(item.stopped, 4),
-                ]
-                for item in risks
-            ],
-        )
-    _remarks(["load, prior, detection times and false positives are assumptions unless you give them"], quiet)
+    remarks(result.warnings, quiet)

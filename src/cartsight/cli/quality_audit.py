@@ -1,0 +1,23 @@
+"""Which program and which data a result of the quality room rests on: the `audit` key of every ``--json``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from cartsight.cli.output import plain, print_json
+
+
+def print_audited(result: Any, files: Iterable[Path] = (), seed: int | None = None) -> None:
+    """Print a result as JSON with `audit`: version, name and SHA-256 of every file read, seed of what was drawn."""
+    import cartsight
+
+    audit: dict[str, Any] = {
+        "cartsight_version": cartsight.__version__,
+        "files": [{"name": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()} for file in files],
+    }
+    if seed is not None:
+        audit["seed"] = seed
+    print_json({**plain(result), "audit": audit})
