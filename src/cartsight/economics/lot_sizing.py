@@ -214,7 +214,9 @@ def expired_share_of_base_stock(level: int, demand_per_day: float, shelf_life_da
     return poisson_probability(level - 1, mean) / poisson_at_least(level - 1, mean) if mean > 0.0 else 1.0
 
 
-def doses_per_line_year(doses_per_lot: float, success: float, line_days_per_lot: float, own_share: float = 1.0) -> float:
+def doses_per_line_year(
+    doses_per_lot: float, success: float, line_days_per_lot: float, own_share: float = 1.0
+) -> float:
     """Return the most doses that a line gives in a year of 365.25 days, never idle.
 
     `own_share` is the part of the year that the line is not lent to another use.
