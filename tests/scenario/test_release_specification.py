@@ -11,6 +11,7 @@ import pytest
 
 from cartsight.comparison.citing import citations
 from cartsight.comparison.parameter_draws import draw_parameters, uncertain_paths
+from cartsight.comparison.sweep import changed_scenario
 from cartsight.core.errors import InputError
 from cartsight.evidence.quality.release import read_release_specification
 from cartsight.evidence.quality.release.calibration import pathway_numbers
@@ -375,3 +376,26 @@ def test_doses_differ_between_lots_and_keep_their_mean(tmp_path: Path) -> None:
     assert each[0] == 40.0
     # about 55 lots of sd 20: 3.5 standard errors
     assert each[1] != 40.0 and each[1] == pytest.approx(40.0, abs=3.5 * 20 / math.sqrt(drivers[1]["lots released"]))
+
+
+def test_a_scenario_rebuilt_from_itself_keeps_its_estimates(tmp_path: Path) -> None:
+    scenario = loaded(tmp_path)
+    changed = changed_scenario(scenario, {"arms.car.process.attempts": 1.0})
+    path = "arms.car.process.out_of_specification"
+    assert changed.arms["car"].process.attempts == 1  # type: ignore[union-attr]
+    assert changed.numbers()[path].x == scenario.numbers()[path].x
+    moved = scenario.with_values({path: 0.5})
+    assert moved.numbers()[path].x == 0.5
+
+
+def test_a_remake_waits_as_stated(tmp_path: Path) -> None:
+    raw = raw_scenario({"out_of_specification": probability(0.5), "infuse_out_of_specification": probability(0.0)})
+    now = run_flow(validate(raw, tmp_path / "a.toml"), "car", 3).trajectories
+    raw["arms"]["car"]["process"]["remake_wait"] = number(20, "days")
+    later = run_flow(validate(raw, tmp_path / "b.toml"), "car", 3).trajectories
+    # those whose first batch is released are untouched; those who wait twenty days more and still get it, by that much
+    both = now.infused & later.infused
+    gap = (later.end_day - now.end_day)[both]
+    waited = np.isclose(gap, 20.0, atol=1e-9)
+    assert np.all(np.isclose(gap, 0.0, atol=1e-9) | waited)
+    assert 0.2 < waited.mean() < 0.5

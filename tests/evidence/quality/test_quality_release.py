@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from cartsight.evidence.quality.release.marginal_values import marginal_values
 from cartsight.evidence.quality.release.measurement import binomial_quantile, poisson_quantile, round_reported
 from cartsight.evidence.quality.release.operating_characteristic import operating_characteristic
 from cartsight.evidence.quality.release.specification import ReleaseSpecification
+from cartsight.evidence.quality.release.uncertainty import draw_specification
 
 N = 20_000
 
@@ -339,3 +341,91 @@ def test_bad_files(tmp_path: Path) -> None:
     broken.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="UTF-8"):
         read_release_specification(broken)
+
+
+def test_days_and_costs_add_over_remakes() -> None:
+    # Runs are independent here (no donor or site variance), so attempts fail as coins do.
+    specification = build_release_specification(
+        {
+            "lots": 40_000,
+            "process": {"days": 8, "cost": 100, "attempts": 3, "remake_wait_days": 4},
+            "attributes": {
+                "viability": {
+                    "mean": 85,
+                    "sd": {"run": 5},
+                    "assay": {"sd": 3, "days": 2, "cost": 10},
+                    "limits": {"lower": 80},
+                }
+            },
+        }
+    )
+    risk = evaluate(specification)
+    course = risk.course
+    assert course is not None
+    p = 0.19559
+    error = 4 * math.sqrt(p * (1 - p) / 40_000)
+    assert course.no_product == pytest.approx(p**3, abs=error)
+    assert course.attempts_mean == pytest.approx(1 + p + p**2, abs=2 * error)
+    assert course.second_attempt_fails == pytest.approx(p, abs=4 * math.sqrt(p * (1 - p) / (40_000 * p)))
+    assert course.cost_per_patient == pytest.approx(110 * course.attempts_mean, rel=1e-9)
+    assert course.cost_per_product == pytest.approx(course.cost_per_patient / (1 - course.no_product), rel=1e-9)
+    # 10 days an attempt and 4 between: 10, 24 or 38 days, over those who get a product
+    shares = np.array([1 - p, p * (1 - p), p**2 * (1 - p)])
+    expected = float(shares @ np.array([10.0, 24.0, 38.0]) / shares.sum())
+    assert course.days["mean"] == pytest.approx(expected, abs=14 * error)
+    # one attempt is one lot, and a lot's own cost does not change
+    once = evaluate(dataclasses.replace(specification, process=dataclasses.replace(specification.process, attempts=1)))
+    assert once.course is not None and once.course.cost_per_patient == pytest.approx(once.cost_per_lot)
+    assert once.course.no_product == pytest.approx(1 - once.course.in_specification)
+
+
+def test_a_donor_that_failed_once_fails_again() -> None:
+    body = {"mean": 85, "sd": {"donor": 4.9, "run": 1}, "assay": {"sd": 1}, "limits": {"lower": 80}}
+    specification = build_release_specification(
+        {"lots": 20_000, "process": {"attempts": 2}, "attributes": {"viability": body}}
+    )
+    course = evaluate(specification).course
+    # two reported results of one donor: a bivariate normal of correlation 24.01 / 26.01
+    rho, z = 24.01 / 26.01, -5 / math.sqrt(26.01)
+    again = float(stats.multivariate_normal([0, 0], [[1, rho], [rho, 1]]).cdf([z, z]) / stats.norm.cdf(z))
+    assert course is not None
+    assert course.second_attempt_fails == pytest.approx(again, abs=3.5 * math.sqrt(again * (1 - again) / 3300))
+
+
+def test_draws_of_a_specification_spread_as_its_data_say() -> None:
+    values = {
+        "attributes": {"a": {"mean": 10, "sd": {"run": 2.0}, "assay": {"sd": 0.5}, "limits": {"lower": 5}}},
+        "process": {"termination_probability": 0.1},
+        "uncertainty": {"lots": 21, "assay_runs": 41, "starts": 50},
+    }
+    specification = build_release_specification(values)
+    drawn = [draw_specification(specification, 1, k) for k in range(600)]
+    sd = np.array([s.attributes[0].run_sd for s in drawn])
+    # 20 sd^2 4 / chi^2 has mean 4 x 20 / 18; the mean of 600 such draws is within 3.5 of its own standard errors
+    variances = sd**2
+    assert variances.mean() == pytest.approx(4 * 20 / 18, abs=3.5 * variances.std() / math.sqrt(600))
+    centres = np.array([s.attributes[0].centre for s in drawn])
+    assert centres.std() == pytest.approx(math.sqrt((4 + 0.25) / 21), rel=0.11)
+    ended = np.array([s.process.termination_probability for s in drawn])
+    assert ended.mean() == pytest.approx(5.5 / 51, abs=3.5 * ended.std() / math.sqrt(600))
+    # another attribute moves no draw of this one
+    more = build_release_specification({**values, "attributes": {"b": {"mean": 1, "sd": 1}, **values["attributes"]}})
+    assert draw_specification(more, 1, 7).attribute("a") == drawn[7].attribute("a")
+    with pytest.raises(InputError, match="states no"):
+        draw_specification(build_release_specification({"attributes": values["attributes"]}), 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({"uncertainty": {"lots": 1}}, "out of range"),
+        ({"uncertainty": {"draws": 50}}, "says nothing"),
+        ({"uncertainty": {"plants": 5}}, "unknown key"),
+        ({"money": "usd"}, "price year"),
+        ({"money": "days"}, "currency"),
+        ({"sampling": {"amount_per_dose": 5}}, "needs dose_attribute"),
+    ],
+)
+def test_new_tables_refuse_what_makes_no_sense(extra: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        build_release_specification({"attributes": {"a": {"mean": 10, "sd": 1, "limits": {"lower": 5}}}, **extra})
