@@ -146,7 +146,9 @@ def run_study(options: argparse.Namespace) -> None:
     problem = study_problem(options.patients, options.sites, options.regions, 1)
     settings = NetworkOptions(draws=options.draws, time_limit=options.time_limit, information=10, replications=8)
     study = study_network(problem, settings, lambda text: print(text, flush=True))
-    print(f"{problem.referrals.sum():,.0f} referrals a year, {len(problem.plants)} plants, {len(problem.regions)} regions, {options.draws} futures")
+    print(
+        f"{problem.referrals.sum():,.0f} referrals a year, {len(problem.plants)} plants, {len(problem.regions)} regions, {options.draws} futures"
+    )
     print("screening gap", f"{study.screening[0].gap:.2%}")
     for result in study.samples:
         print(
@@ -157,7 +159,12 @@ def run_study(options: argparse.Namespace) -> None:
         f"out of sample {study.designs[0].evaluation.mean / 1e6:,.2f} M; above the bounds {study.optimality_gap / 1e6:,.2f} M "
         f"(95 % at most {study.optimality_gap_high / 1e6:,.2f} M, {study.optimality_gap_high / study.lower_bound:.1%})"
     )
-    print("seconds:", {stage: round(seconds, 1) for stage, seconds in study.seconds.items()}, "in all", f"{sum(study.seconds.values()):.0f}")
+    print(
+        "seconds:",
+        {stage: round(seconds, 1) for stage, seconds in study.seconds.items()},
+        "in all",
+        f"{sum(study.seconds.values()):.0f}",
+    )
 
 
 def main() -> None:

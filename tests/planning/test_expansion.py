@@ -73,7 +73,9 @@ def enumerate_plans(parts: list[PlannedProcess], horizon: Horizon, one_process: 
     for choice in itertools.product(range(len(parts)), repeat=2):
         if one_process and choice[0] != choice[1]:
             continue
-        if any(any(p.existing_lines[s] for p in parts) and not parts[k].existing_lines[s] for s, k in enumerate(choice)):
+        if any(
+            any(p.existing_lines[s] for p in parts) and not parts[k].existing_lines[s] for s, k in enumerate(choice)
+        ):
             continue  # existing lines keep their process
         paths: list[list[tuple[int, ...]]] = []
         for s, k in enumerate(choice):
@@ -121,7 +123,9 @@ def enumerate_plans(parts: list[PlannedProcess], horizon: Horizon, one_process: 
         (Horizon((1.0, 2.2), 0.5, 0, 0.0), (0, 2), False),
     ],
 )
-def test_equals_enumeration(problem: NetworkProblem, horizon: Horizon, existing: tuple[int, int], one_process: bool) -> None:
+def test_equals_enumeration(
+    problem: NetworkProblem, horizon: Horizon, existing: tuple[int, int], one_process: bool
+) -> None:
     parts = processes(problem, existing)
     if one_process and any(existing):
         parts = parts[:1]

@@ -72,7 +72,9 @@ def test_hold_and_overtime_only_help(problem: NetworkProblem) -> None:
 
 
 def test_cuts_support_the_cost_everywhere(problem: NetworkProblem) -> None:
-    futures = draw_futures(problem, Uncertainties(disruption_probability=0.2, courier_delay_probability=0.3), 3, 1, "test")
+    futures = draw_futures(
+        problem, Uncertainties(disruption_probability=0.2, courier_delay_probability=0.3), 3, 1, "test"
+    )
     programme = RecourseProgramme(problem, recourse_costs(problem, None, 0.15))
     rng = np.random.default_rng(0)
     capacities = rng.uniform(0.0, 1.2 * float(problem.demand.sum()), (6, 2))
@@ -138,13 +140,9 @@ def test_stochastic_optimum_equals_enumeration(problem: NetworkProblem, service:
         NetworkDesign(d.lines[:1], d.capacity[:1], d.fixed_cost, d.origin) for d in designs_of_one_plant(problem)
     ]
     judged = [(design, evaluate(one, costs, design, futures)) for design in options]
-    fit = [
-        e.mean for _, e in judged if service is None or e.worst_service(service.tail) >= service.level - 1e-9
-    ]
+    fit = [e.mean for _, e in judged if service is None or e.worst_service(service.tail) >= service.level - 1e-9]
     first = [options[-1]]
-    found = solve_stochastic(
-        one, costs, futures, 1.0, first=first, service=service, time_limit=30.0, origin="test"
-    )
+    found = solve_stochastic(one, costs, futures, 1.0, first=first, service=service, time_limit=30.0, origin="test")
     assert found.objective == pytest.approx(min(fit), rel=1.1e-3)  # the search stops at a gap of 0.001
     assert found.bound <= min(fit) * (1 + 1e-9)
     assert found.gap <= 1e-3

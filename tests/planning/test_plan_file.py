@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from cartsight.core.errors import InputError
-from cartsight.planning import PlannedStudy, find_plan, in_year, load_plan, planned_scenario, planned_study, shipped_plans
+from cartsight.planning import (
+    PlannedStudy,
+    find_plan,
+    in_year,
+    load_plan,
+    planned_scenario,
+    planned_study,
+    shipped_plans,
+)
 from cartsight.planning.capacity_modules import modules
 from cartsight.scenario.model import walk_numbers
 
@@ -55,13 +63,23 @@ def test_processes_differ_as_their_numbers_say(study: PlannedStudy) -> None:
 
 def test_mode_is_chosen_by_price_and_lost_patients(study: PlannedStudy) -> None:
     plan, scenario = study.plan, planned_scenario(study.plan, FILE)
-    one = plan.model_copy(update={"technologies": {"partly": plan.technologies["partly"]}, "materials": {"fresh": plan.materials["fresh"]}})
+    one = plan.model_copy(
+        update={
+            "technologies": {"partly": plan.technologies["partly"]},
+            "materials": {"fresh": plan.materials["fresh"]},
+        }
+    )
     dear = planned_study(one, scenario).processes[0]
     assert [mode.name for mode in dear.problem.modes] == ["air", "road"]  # the fastest first
     lost = [dear.loads[mode].infused / dear.loads[mode].collected for mode in ("air", "road")]
     assert lost[0] > lost[1]
     assert (dear.problem.lane_mode == 0).all()
-    cheap = plan.model_copy(update={**{k: getattr(one, k) for k in ("technologies", "materials")}, "lost_patient": one.modes["air"].shipping})
+    cheap = plan.model_copy(
+        update={
+            **{k: getattr(one, k) for k in ("technologies", "materials")},
+            "lost_patient": one.modes["air"].shipping,
+        }
+    )
     road = planned_study(cheap, scenario).processes[0]  # a patient priced at one shipment: the cheaper mode wins
     assert (road.problem.lane_mode == 1).all()
     assert road.problem.lost_share == pytest.approx(np.full((4, 4), lost[0] - lost[1]))

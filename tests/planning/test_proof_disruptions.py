@@ -74,8 +74,12 @@ def test_a_slower_mode_takes_its_days(problem: NetworkProblem, calm: DemandScena
     """The arm's own way out and back takes 1.4 and 1.5 days on average; five days more are five days more."""
     chosen, assigned = design(problem)
     process = problem.arm.process
-    own = TransportLaw("own", process.shipping_out.distribution, process.shipping_back.distribution, problem.shipping, 0.0)
-    slow = TransportLaw("slow", own.out, Constant(process.shipping_back.distribution.mean + 5.0), problem.shipping - 500.0, 0.0)
+    own = TransportLaw(
+        "own", process.shipping_out.distribution, process.shipping_back.distribution, problem.shipping, 0.0
+    )
+    slow = TransportLaw(
+        "slow", own.out, Constant(process.shipping_back.distribution.mean + 5.0), problem.shipping - 500.0, 0.0
+    )
     plenty = replace(chosen, lines=np.array([40, 0]))
     years = []
     for number in (0, 1):

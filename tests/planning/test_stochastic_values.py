@@ -66,7 +66,15 @@ def test_every_design_times_exact_recourse(problem: NetworkProblem, service: Ser
         ]
     best = min(e.mean for _, e in judged)
     found = solve_stochastic(
-        problem, costs, futures, 1.0, first=[designs[-1]], service=service, time_limit=60.0, origin="test", relative_gap=1e-7
+        problem,
+        costs,
+        futures,
+        1.0,
+        first=[designs[-1]],
+        service=service,
+        time_limit=60.0,
+        origin="test",
+        relative_gap=1e-7,
     )
     assert found.objective == pytest.approx(best, rel=1e-6)
     assert found.bound <= best * (1 + 1e-6)
@@ -96,7 +104,9 @@ def test_wait_and_see_recourse_expected_value(problem: NetworkProblem, seed: int
     assert values.wait_and_see <= values.recourse_problem + slack
     assert values.recourse_problem <= values.expected_value_solution + slack
     assert (values.by_future[:, 0] <= values.by_future[:, 1:].min(axis=1) + slack).all()
-    assert values.perfect_information > 1e-3 * values.recourse_problem  # demand varies by 40 %, so knowing it is worth much
+    assert (
+        values.perfect_information > 1e-3 * values.recourse_problem
+    )  # demand varies by 40 %, so knowing it is worth much
     assert values.gap <= 1e-6
 
 
@@ -144,7 +154,9 @@ def test_newsvendor(problem: NetworkProblem) -> None:
     sums = fixed + np.mean(
         each * np.minimum(demand, capacity[:, None]) + 400_000.0 * np.maximum(demand - capacity[:, None], 0.0), axis=1
     )
-    found = solve_stochastic(one, plain, futures, 0.0, first=designs[-1:], time_limit=20.0, origin="t", relative_gap=1e-7)
+    found = solve_stochastic(
+        one, plain, futures, 0.0, first=designs[-1:], time_limit=20.0, origin="t", relative_gap=1e-7
+    )
     assert found.design.lines[0] == options[int(sums.argmin())].lines
     assert found.objective == pytest.approx(float(sums.min()), rel=1e-6)
     worst = np.sort(demand)[-6:]

@@ -28,9 +28,13 @@ def _group() -> None:
 @app.command("instance")
 def instance_command(
     file: Annotated[Path, typer.Argument(help="An instance file (.dat): sets c, h, j, m, p and their parameters.")],
-    max_sites: Annotated[int | None, typer.Option("--max-sites", help="Most plants that may open (default: no limit).")] = None,
+    max_sites: Annotated[
+        int | None, typer.Option("--max-sites", help="Most plants that may open (default: no limit).")
+    ] = None,
     hold: Annotated[int, typer.Option("--hold", help="Longest wait at the plant before making starts, in days.")] = 0,
-    time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds after which the best network so far is given.")] = 110.0,
+    time_limit: Annotated[
+        float, typer.Option("--time-limit", help="Seconds after which the best network so far is given.")
+    ] = 110.0,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -96,7 +100,9 @@ def instance_command(
         soft_wrap=True,
         markup=False,
     )
-    table = Table("Site", "Lines", "Patients", "Busy at once", "Utilisation", "Fixed cost", box=None, padding=(0, 2, 0, 0))
+    table = Table(
+        "Site", "Lines", "Patients", "Busy at once", "Utilisation", "Fixed cost", box=None, padding=(0, 2, 0, 0)
+    )
     for plant in plants:
         table.add_row(
             str(plant["site"]),
@@ -149,27 +155,63 @@ def examples_command(json: Json = False) -> None:
 
 @app.command("network")
 def network_command(
-    scenario: Annotated[str, typer.Argument(help="A scenario or plan file, or the name of a shipped scenario or plan.")],
+    scenario: Annotated[
+        str, typer.Argument(help="A scenario or plan file, or the name of a shipped scenario or plan.")
+    ],
     arm: Annotated[str | None, typer.Option("--arm", help="Autologous arm to plan for (default: the first).")] = None,
-    candidates: Annotated[str | None, typer.Option("--candidates", help="Names of candidate plants, separated by commas.")] = None,
-    sites: Annotated[Path | None, typer.Option("--sites", help="CSV of candidate plants: site[, maximum_lines, site_per_year, quality_overhead_per_year, line_per_year, region].")] = None,
-    lanes: Annotated[Path | None, typer.Option("--lanes", help="CSV of lanes: site, region, shipping (per shipment).")] = None,
-    patients_per_year: Annotated[float | None, typer.Option("--patients-per-year", help="Scale the referrals (and hospitals) to this total.")] = None,
+    candidates: Annotated[
+        str | None, typer.Option("--candidates", help="Names of candidate plants, separated by commas.")
+    ] = None,
+    sites: Annotated[
+        Path | None,
+        typer.Option(
+            "--sites",
+            help="CSV of candidate plants: site[, maximum_lines, site_per_year, quality_overhead_per_year, line_per_year, region].",
+        ),
+    ] = None,
+    lanes: Annotated[
+        Path | None, typer.Option("--lanes", help="CSV of lanes: site, region, shipping (per shipment).")
+    ] = None,
+    patients_per_year: Annotated[
+        float | None, typer.Option("--patients-per-year", help="Scale the referrals (and hospitals) to this total.")
+    ] = None,
     draws: Annotated[int, typer.Option("--draws", help="Futures per sample of the stochastic programme.")] = 50,
-    samples: Annotated[int, typer.Option("--samples", help="Independent samples: each gives a bound and a design.")] = 4,
+    samples: Annotated[
+        int, typer.Option("--samples", help="Independent samples: each gives a bound and a design.")
+    ] = 4,
     out_of_sample: Annotated[int, typer.Option("--out-of-sample", help="Fresh futures that judge the designs.")] = 1000,
-    information: Annotated[int, typer.Option("--information", help="Futures planned for with foreknowledge (value of perfect information).")] = 50,
-    processes: Annotated[int, typer.Option("--processes", help="Processes of a plan file that go beyond the screening.")] = 2,
-    service: Annotated[float | None, typer.Option("--service", help="Mean share served in the worst tail of futures, at least.")] = None,
+    information: Annotated[
+        int,
+        typer.Option("--information", help="Futures planned for with foreknowledge (value of perfect information)."),
+    ] = 50,
+    processes: Annotated[
+        int, typer.Option("--processes", help="Processes of a plan file that go beyond the screening.")
+    ] = 2,
+    service: Annotated[
+        float | None, typer.Option("--service", help="Mean share served in the worst tail of futures, at least.")
+    ] = None,
     tail: Annotated[float, typer.Option("--tail", help="Worst share of futures that --service looks at.")] = 0.10,
     safety: Annotated[float, typer.Option("--safety", help="Square-root safety capacity of a plant.")] = 1.0,
-    lost_patient: Annotated[float | None, typer.Option("--lost-patient", help="Price of a patient lost (default: the plan's, else the product's price).")] = None,
-    longest_hold: Annotated[float, typer.Option("--longest-hold", help="Longest wait of a patient across the end of a quarter, in days.")] = 91.3125,
+    lost_patient: Annotated[
+        float | None,
+        typer.Option("--lost-patient", help="Price of a patient lost (default: the plan's, else the product's price)."),
+    ] = None,
+    longest_hold: Annotated[
+        float, typer.Option("--longest-hold", help="Longest wait of a patient across the end of a quarter, in days.")
+    ] = 91.3125,
     demand_cv: Annotated[float, typer.Option("--demand-cv", help="Variation of a region's yearly demand.")] = 0.20,
-    disruption_probability: Annotated[float, typer.Option("--disruption-probability", help="Per plant and quarter.")] = 0.02,
-    region_disruption_probability: Annotated[float, typer.Option("--region-disruption-probability", help="Per region and quarter: all its plants at once.")] = 0.005,
-    courier_delay_probability: Annotated[float, typer.Option("--courier-delay-probability", help="Per region and quarter.")] = 0.05,
-    courier_delay_days: Annotated[float, typer.Option("--courier-delay-days", help="Days without collections in such a delay.")] = 3.0,
+    disruption_probability: Annotated[
+        float, typer.Option("--disruption-probability", help="Per plant and quarter.")
+    ] = 0.02,
+    region_disruption_probability: Annotated[
+        float, typer.Option("--region-disruption-probability", help="Per region and quarter: all its plants at once.")
+    ] = 0.005,
+    courier_delay_probability: Annotated[
+        float, typer.Option("--courier-delay-probability", help="Per region and quarter.")
+    ] = 0.05,
+    courier_delay_days: Annotated[
+        float, typer.Option("--courier-delay-days", help="Days without collections in such a delay.")
+    ] = 3.0,
     top: Annotated[int, typer.Option("--top", help="Designs that go into the simulation.")] = 4,
     replications: Annotated[int, typer.Option("--replications", help="Simulated years per design, at most.")] = 16,
     time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds for the optimisation.")] = 180.0,
@@ -242,7 +284,9 @@ def network_command(
         document = network_document(study_network(problem, options, say), list(problem.remarks))
     else:
         if candidates is not None or sites is not None or lanes is not None:
-            raise InputError("a plan file names its own plants and lanes", field="candidates, sites, lanes", found=str(file))
+            raise InputError(
+                "a plan file names its own plants and lanes", field="candidates, sites, lanes", found=str(file)
+            )
         plan = load_plan(file)
         planned = planned_study(
             plan, seeded(planned_scenario(plan, file)), arm_name=arm, patients_per_year=patients_per_year

@@ -190,7 +190,9 @@ def _print_years(ahead: dict[str, Any], console: Console) -> None:
         soft_wrap=True,
         markup=False,
     )
-    table = Table("Plant", "Process", "Lines usable by year", "Orders (year: lines in all)", box=None, padding=(0, 2, 0, 0))
+    table = Table(
+        "Plant", "Process", "Lines usable by year", "Orders (year: lines in all)", box=None, padding=(0, 2, 0, 0)
+    )
     for plant in ahead["plants"]:
         steps, last = [], 0
         for when, lines in plant["ordered_lines"].items():
@@ -198,7 +200,10 @@ def _print_years(ahead: dict[str, Any], console: Console) -> None:
                 steps.append(f"{when}: {lines}")
             last = lines
         table.add_row(
-            plant["site"], plant["process"], ", ".join(f"{lines:g}" for lines in plant["usable_lines"]), ", ".join(steps)
+            plant["site"],
+            plant["process"],
+            ", ".join(f"{lines:g}" for lines in plant["usable_lines"]),
+            ", ".join(steps),
         )
     console.print(table)
 
@@ -285,7 +290,8 @@ def _print_proof(document: dict[str, Any], console: Console) -> None:
                 title,
                 form.format(design["predicted"][name]),
                 form.format(design["simulated"][name]["mean"]),
-                f"{form.format(error['mean'])} ({form.format(error['low'])} to {form.format(error['high'])})" + (" *" if wrong else ""),
+                f"{form.format(error['mean'])} ({form.format(error['low'])} to {form.format(error['high'])})"
+                + (" *" if wrong else ""),
             )
         seen = design["simulated"]
         proof.add_row(

@@ -24,6 +24,9 @@ Float = npt.NDArray[np.float64]
 RELAXED_ROUNDS = 80
 MOVE_INSIDE = 0.5
 """Weight of the inner point in the point at which the relaxed master is cut."""
+USED = 0.05
+"""A group whose relaxed columns sum to less is left out of the first search."""
+FIRST_SEARCHES = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +59,9 @@ class TwoStage:
         ``recourse(i, x)`` returns one `Cut` per quantity.
     accept : callable, optional
         Whether a decision is allowed, given the quantities of every future, shape (quantities, futures).
+    groups : list of list of int
+        Columns that are zero together (the sizes of one plant): groups that the relaxed optimum leaves out are left out of the
+        first search for whole decisions, which is a heuristic, not of the last one, which is the proof.
     """
 
     model: MipModel
@@ -63,6 +69,7 @@ class TwoStage:
     outcome: list[list[int]]
     recourse: Callable[[int, Float], Sequence[Cut]]
     accept: Callable[[Float], bool] | None = None
+    groups: Sequence[Sequence[int]] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,14 +139,15 @@ class _Search:
             )  # fmt: skip
         return quantities
 
-    def visit(self, values: Float, live: Any = None) -> None:
-        """Judge a whole first stage and cut at it."""
+    def visit(self, values: Float, live: Any = None) -> float:
+        """Judge a whole first stage and cut at it; return its value."""
         quantities = self.cuts_at(self.programme.decision @ values, live)
         total = float(self.first_cost @ values + (self.cost[self.outcome] * quantities).sum())
         allowed = self.programme.accept is None or self.programme.accept(quantities)
         if allowed and total < self.objective:
             self.objective, self.values = total, values.copy()
             self.values[self.outcome] = quantities
+        return total
 
     def relax(self, inner: Float, relative_gap: float, time_limit: float) -> tuple[float, Float]:
         """Cut the relaxed master until its bound rises no more; return bound and solution."""
@@ -169,6 +177,15 @@ class _Search:
                 kept.append((columns, coefficients, low))
         self.pool = kept
 
+    def left_out(self, relaxed: Float) -> list[int]:
+        """Return the columns of groups that neither the relaxed optimum nor the best decision uses."""
+        columns = []
+        for group in self.programme.groups:
+            used = relaxed[list(group)].sum() + (self.values[list(group)].sum() if self.values.size else 0.0)
+            if used < USED:
+                columns += [c for c in group if self.programme.model.lower[c] == 0.0]
+        return columns
+
     def with_cuts(self, done: int) -> int:
         """Write the cuts from number `done` on into the master; return their number."""
         for columns, coefficients, low in self.pool[done:]:
@@ -177,7 +194,12 @@ class _Search:
 
 
 def solve_by_cuts(
-    programme: TwoStage, *, starts: Sequence[Float], time_limit: float, relative_gap: float = 1e-3, relax_share: float = 0.4
+    programme: TwoStage,
+    *,
+    starts: Sequence[Float],
+    time_limit: float,
+    relative_gap: float = 1e-3,
+    relax_share: float = 0.4,
 ) -> CutsResult:
     """Return the best first stage, with a proven bound.
 
@@ -207,11 +229,32 @@ def solve_by_cuts(
     if relaxed.size:
         search.keep_binding(relaxed)
     written = search.with_cuts(0)
+    if relaxed.size and (aside := search.left_out(relaxed)):
+        model = programme.model
+        until = search.left() / 2.0
+        upper = [model.upper[column] for column in aside]
+        for column in aside:
+            model.upper[column] = 0.0
+        for _ in range(FIRST_SEARCHES):
+            if search.left() <= until:
+                break
+            master = model.solve(
+                relative_gap=relative_gap, absolute_gap=1e-9 * max(1.0, abs(bound)), time_limit=(search.left() - until) / 2.0,
+                start=search.values if search.values.size else None,
+            )  # fmt: skip
+            if not master.has_solution or master.bound >= search.objective - relative_gap * abs(search.objective):
+                break
+            rounds += 1
+            search.visit(_rounded(model, master.values))
+            written = search.with_cuts(written)
+        for column, value in zip(aside, upper, strict=True):
+            model.upper[column] = value
+    exact = False
     while search.left() > 0:
         start = search.values if search.values.size else None
         gap_now = (search.objective - bound) / abs(search.objective) if math.isfinite(search.objective) else 1.0
         master = programme.model.solve(
-            relative_gap=max(relative_gap / 4.0, min(gap_now / 8.0, 0.01)), absolute_gap=1e-9 * max(1.0, abs(bound)),
+            relative_gap=relative_gap / 4.0 if exact else max(relative_gap / 4.0, min(gap_now / 8.0, 0.01)), absolute_gap=1e-9 * max(1.0, abs(bound)),
             time_limit=search.left(), start=start,
         )  # fmt: skip
         if master.status == "infeasible":
@@ -222,13 +265,18 @@ def solve_by_cuts(
         if not master.has_solution or search.objective - bound <= relative_gap * abs(search.objective):
             break
         rounds += 1
-        search.visit(_rounded(programme.model, master.values))
+        total = search.visit(_rounded(programme.model, master.values))
         written = search.with_cuts(written)
-        if search.objective - bound <= relative_gap * abs(search.objective):
+        known = total - master.objective <= 1e-7 * abs(total)
+        if search.objective - bound <= relative_gap * abs(search.objective) or (exact and known):
             break
+        # The cuts already know the decision to the solver's tolerance: only a tighter search can raise the bound.
+        exact = known
     gap = math.inf
     if search.values.size:
-        gap = max(search.objective - bound, 0.0) / max(abs(search.objective), 1e-12) if math.isfinite(bound) else math.inf
+        gap = (
+            max(search.objective - bound, 0.0) / max(abs(search.objective), 1e-12) if math.isfinite(bound) else math.inf
+        )
     return CutsResult(
         search.values, search.objective, min(bound, search.objective), gap, relaxed_bound, rounds,
         len(started) + len(search.pool), infeasible, time.perf_counter() - search.began,

@@ -128,7 +128,9 @@ def expected_future(problem: NetworkProblem) -> DemandScenarios:
     )  # fmt: skip
 
 
-def draw_futures(problem: NetworkProblem, uncertainties: Uncertainties, count: int, seed: int, name: str) -> DemandScenarios:
+def draw_futures(
+    problem: NetworkProblem, uncertainties: Uncertainties, count: int, seed: int, name: str
+) -> DemandScenarios:
     """Return `count` futures; `name` keys the sample, so that samples of different names are independent."""
     stream = Stream(seed, f"network future/{name}", np.arange(count, dtype=np.uint64))
     common = normal_quantile(stream("demand, all regions"))
@@ -177,7 +179,9 @@ def _plant_outages(problem: NetworkProblem, uncertainties: Uncertainties, stream
             down = stream(f"disruption/{plant.name}", q) < uncertainties.disruption_probability
             starts = stream(f"disruption starts/{plant.name}", q)
             if plant.region:
-                together = stream(f"disruption of the region/{plant.region}", q) < uncertainties.region_disruption_probability
+                together = (
+                    stream(f"disruption of the region/{plant.region}", q) < uncertainties.region_disruption_probability
+                )
                 starts = np.where(together, stream(f"disruption of the region starts/{plant.region}", q), starts)
                 down |= together
             outages[down, q, s] = _window(q, starts[down], length)

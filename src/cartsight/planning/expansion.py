@@ -208,7 +208,9 @@ class _Programme:
         self.levels: dict[tuple[int, int], list[_Level]] = {}
         self.flow: dict[tuple[int, int, int, int], int] = {}
         self.lost: list[list[int]] = []
-        self.kinds: dict[str, list[tuple[int, float]]] = {k: [] for k in ("plants", "equipment", "making and transport", "patients lost")}
+        self.kinds: dict[str, list[tuple[int, float]]] = {
+            k: [] for k in ("plants", "equipment", "making and transport", "patients lost")
+        }
         self.fixed = 0.0
 
     def add(self, model: MipModel, kind: str, column: int, cost: float) -> None:
@@ -374,12 +376,16 @@ class _Programme:
         modes: dict[str, float] = {}
         for (k, s, r, _), column in self.flow.items():
             problem = self.processes[k].problem
-            name = problem.modes[int(problem.lane_mode[r, s])].name if problem.lane_mode is not None else "the arm's own"
+            name = (
+                problem.modes[int(problem.lane_mode[r, s])].name if problem.lane_mode is not None else "the arm's own"
+            )
             modes[name] = modes.get(name, 0.0) + float(values[column])
         everyone = max(sum(modes.values()), 1e-9)
         demand = np.array([factor * float(self.processes[0].problem.demand.sum()) for factor in self.horizon.demand])
         lost = np.array([sum(values[column] for column in columns) for columns in self.lost])
-        costs = {kind: float(sum(cost * values[column] for column, cost in terms)) for kind, terms in self.kinds.items()}
+        costs = {
+            kind: float(sum(cost * values[column] for column, cost in terms)) for kind, terms in self.kinds.items()
+        }
         costs["plants"] += self.fixed
         total, floor = MILLION * objective + self.fixed, MILLION * bound + self.fixed
         return ExpansionPlan(

@@ -53,9 +53,7 @@ def _overfull_window(
     return found
 
 
-def _left_out(
-    instance: NetworkInstance, maximum_sites: int, hold_days: int, limit: str, hint: str
-) -> InputError:
+def _left_out(instance: NetworkInstance, maximum_sites: int, hold_days: int, limit: str, hint: str) -> InputError:
     """Leave out as few patients as possible and say who, and which lines are full when they would start."""
     model = build_model(instance, hold_days, maximum_sites=maximum_sites, left_out_cost=1.0, cost_scale=0.0)
     solved = model.programme.solve(absolute_gap=0.5, time_limit=EXPLANATION_SECONDS)
@@ -64,7 +62,14 @@ def _left_out(
     over = {g: round(solved.values[column]) for g, column in model.left_out.items() if solved.values[column] > 0.5}
     group = model.groups[next(iter(over))]
     opened = [m for m, column in model.open_column.items() if solved.values[column] > 0.5]
-    days = sorted({group.day + lane.offset + wait for m in opened for lane in model.lanes[group.site][m] for wait in (0, hold_days)})
+    days = sorted(
+        {
+            group.day + lane.offset + wait
+            for m in opened
+            for lane in model.lanes[group.site][m]
+            for wait in (0, hold_days)
+        }
+    )
     span = f"days {days[0]} to {days[-1]}" if days else "any day"
     return InputError(
         f"infeasible: {sum(over.values())} patients cannot be served by {limit}; for example {over[next(iter(over))]} collected at "

@@ -107,7 +107,10 @@ def _blocks(tokens: list[Token]) -> list[Block]:
             continue
         if head.text not in ("set", "param"):
             raise InputError(
-                "a block must start with `set` or `param`", line=head.line, found=head.text, hint=nearest(head.text, ("set", "param"))
+                "a block must start with `set` or `param`",
+                line=head.line,
+                found=head.text,
+                hint=nearest(head.text, ("set", "param")),
             )
         if i + 2 >= len(tokens):
             raise InputError(f"the file ends inside a {head.text} block", line=head.line)
@@ -128,7 +131,9 @@ def _blocks(tokens: list[Token]) -> list[Block]:
             words.append(tokens[i])
             i += 1
         if i == len(tokens):
-            raise InputError(f"{head.text} {name.text} is not closed by a semicolon before the end of the file", line=head.line)
+            raise InputError(
+                f"{head.text} {name.text} is not closed by a semicolon before the end of the file", line=head.line
+            )
         i += 1
         blocks.append(Block(head.text, name.text, head.line, tuple(words)))
     return blocks
@@ -150,7 +155,9 @@ def _by_name(blocks: list[Block], kind: str) -> dict[str, Block]:
 def _names(sets: Mapping[str, Block], name: str) -> dict[str, int]:
     titles = {"c": "collection sites", "h": "hospitals", "j": "modes", "m": "plants", "p": "patients"}
     if name not in sets:
-        raise InputError(f"set {name} ({titles[name]}) is missing", field=f"set {name}", allowed="sets " + ", ".join(SETS))
+        raise InputError(
+            f"set {name} ({titles[name]}) is missing", field=f"set {name}", allowed="sets " + ", ".join(SETS)
+        )
     block = sets[name]
     numbers: dict[str, int] = {}
     for word in block.words:
@@ -265,9 +272,7 @@ def _incidence(params: Mapping[str, Block], sets: Mapping[str, Mapping[str, int]
             raise InputError("param INC: a patient is collected twice", line=row[0].line, found=row[0].text)
         site[patient], day[patient] = at, on
     if -1 in site:
-        raise InputError(
-            "param INC: a patient has no row", line=block.line, found=list(sets["p"])[site.index(-1)]
-        )
+        raise InputError("param INC: a patient has no row", line=block.line, found=list(sets["p"])[site.index(-1)])
     return site, day
 
 

@@ -213,7 +213,9 @@ def _line_windows(
 
 def last_start_day(instance: NetworkInstance, last_arrival: int, hold_days: int) -> int:
     """Return the last day on which a batch that waited may start, so that it is back within the horizon."""
-    latest = instance.horizon_days - instance.making_days - instance.quality_control_days - int(instance.days_back.max())
+    latest = (
+        instance.horizon_days - instance.making_days - instance.quality_control_days - int(instance.days_back.max())
+    )
     return min(last_arrival + hold_days, max(latest, last_arrival))
 
 

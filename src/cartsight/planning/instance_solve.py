@@ -198,9 +198,7 @@ def _solution(
     transport = math.fsum(instance.cost_out[c, plant, out]) + math.fsum(instance.cost_back[plant, c, back])
     opened = np.asarray(sorted(plants.tolist()), dtype=np.int64)
     site_cost = math.fsum(instance.site_cost[opened])
-    objective = math.fsum(
-        [site_cost, transport, n * instance.material_cost, n * instance.quality_control_cost]
-    )
+    objective = math.fsum([site_cost, transport, n * instance.material_cost, n * instance.quality_control_cost])
     proven = slack <= max(1.5e-3, PROVEN_GAP * objective)
     bound = objective if proven and slack <= 0 else objective - max(slack, 0.0)
     return NetworkSolution(

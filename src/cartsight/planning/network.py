@@ -238,7 +238,9 @@ def study_network(
     everything: list[tuple[int, NetworkDesign]] = []
     for number in range(options.samples):
         progress(f"sample {number + 1} of {options.samples}: {options.draws} futures")
-        here = [draw_futures(p.problem, options.uncertainties, options.draws, seed, f"sample {number}") for p in processes]
+        here = [
+            draw_futures(p.problem, options.uncertainties, options.draws, seed, f"sample {number}") for p in processes
+        ]
         results = [
             solve_stochastic(
                 process.problem, process.costs, futures, options.safety,
@@ -259,18 +261,25 @@ def study_network(
         futures_of.append(here)
     lap("stochastic programme")
     progress(f"judging the designs on {options.out_of_sample} fresh futures")
-    fresh = [draw_futures(p.problem, options.uncertainties, options.out_of_sample, seed, "out of sample") for p in processes]
+    fresh = [
+        draw_futures(p.problem, options.uncertainties, options.out_of_sample, seed, "out of sample") for p in processes
+    ]
     expected = _best_expected(processes, mean_value)
-    studied = _judged(processes, [*everything, expected, *((k, start[0]) for k, start in enumerate(starts))], fresh, options, seed)
+    studied = _judged(
+        processes, [*everything, expected, *((k, start[0]) for k, start in enumerate(starts))], fresh, options, seed
+    )
     proposed = {(k, tuple(design.lines.tolist())) for k, design in everything}
     best = next(item for item in studied if (item.process, tuple(item.design.lines.tolist())) in proposed)
     bounds = np.array([result.bound for result in samples])
     gap, gap_error, gap_high = _gap(processes, best, samples, sample_process, futures_of)
     process = processes[expected[0]]
     extra = evaluate(process.problem, process.costs, expected[1], fresh[expected[0]]).cost
-    extra = extra - evaluate(
-        processes[best.process].problem, processes[best.process].costs, best.design, fresh[best.process]
-    ).cost
+    extra = (
+        extra
+        - evaluate(
+            processes[best.process].problem, processes[best.process].costs, best.design, fresh[best.process]
+        ).cost
+    )
     if service is not None:
         extra = np.full_like(extra, math.nan)
     lap("out of sample")
@@ -283,7 +292,9 @@ def study_network(
     progress(f"proving {len(top)} designs in the simulation")
     typical = best.evaluation.mean / float(processes[best.process].problem.referrals.sum())
     typical += processes[0].costs.lost_patient * (1.0 - processes[best.process].problem.load.infused)
-    to_prove = [draw_futures(p.problem, options.uncertainties, options.replications, seed, "simulation") for p in processes]
+    to_prove = [
+        draw_futures(p.problem, options.uncertainties, options.replications, seed, "simulation") for p in processes
+    ]
     proof = prove(
         [processes[item.process].problem for item in top],
         [item.design for item in top],
@@ -327,7 +338,10 @@ def _screen(
     for name, problem in named:
         try:
             design, result = screen(
-                problem, options.safety, time_limit=options.time_limit / 6 / len(named), lost_patient=prices.lost_patient
+                problem,
+                options.safety,
+                time_limit=options.time_limit / 6 / len(named),
+                lost_patient=prices.lost_patient,
             )
         except InputError as error:
             failure = error
@@ -367,7 +381,10 @@ def _for_more_demand(process: Process, options: NetworkOptions) -> list[NetworkD
 
 def _best_expected(processes: list[Process], designs: list[NetworkDesign]) -> tuple[int, NetworkDesign]:
     """Return the best of the processes' designs for the expected future."""
-    cost = [evaluate(p.problem, p.costs, d, expected_future(p.problem)).mean for p, d in zip(processes, designs, strict=True)]
+    cost = [
+        evaluate(p.problem, p.costs, d, expected_future(p.problem)).mean
+        for p, d in zip(processes, designs, strict=True)
+    ]
     k = int(np.argmin(cost))
     return k, designs[k]
 
@@ -389,7 +406,9 @@ def _judged(
     def judge(k: int, design: NetworkDesign, futures: list[DemandScenarios]) -> StudiedDesign:
         return StudiedDesign(k, design, evaluate(processes[k].problem, processes[k].costs, design, futures[k]))
 
-    first = sorted((judge(k, design, choice) for (k, _), design in distinct.items()), key=lambda item: item.evaluation.mean)
+    first = sorted(
+        (judge(k, design, choice) for (k, _), design in distinct.items()), key=lambda item: item.evaluation.mean
+    )
     again = [judge(item.process, item.design, fresh) for item in first[: max(options.top, 3)]]
     again.sort(key=lambda item: item.evaluation.mean)
     return [*again, *first[len(again) :]]
@@ -488,7 +507,9 @@ def _predicted(process: Process, item: StudiedDesign, futures: DemandScenarios, 
     if problem.modes:
         mode = modes_by_region(problem, item.evaluation.assigned)
         weight = year.assigned.sum(axis=1)
-        days = float(sum(problem.modes[m].vein_to_vein_days * w for m, w in zip(mode, weight, strict=True)) / max(made, 1e-9))
+        days = float(
+            sum(problem.modes[m].vein_to_vein_days * w for m, w in zip(mode, weight, strict=True)) / max(made, 1e-9)
+        )
     batches = made * float(futures.batches[i])
     return {
         "cost_per_infused": spent / max(share * referred, 1e-9),

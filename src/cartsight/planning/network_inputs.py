@@ -255,7 +255,9 @@ def network_problem(
         )
     regions = tuple(scenario.population.regions)
     # Rates are per day inside a scenario.
-    referrals = np.array([region.referrals_per_year.x * DAYS_PER_YEAR for region in scenario.population.regions.values()])
+    referrals = np.array(
+        [region.referrals_per_year.x * DAYS_PER_YEAR for region in scenario.population.regions.values()]
+    )
     if patients_per_year is not None:
         if not (math.isfinite(patients_per_year) and patients_per_year > 0):
             raise InputError("must be above zero", field="patients-per-year", found=patients_per_year)
@@ -266,7 +268,9 @@ def network_problem(
     costs = arm.costs
     remarks: list[str] = []
     if patients_per_year is not None:
-        remarks.append("Hospitals, and with them leukapheresis places and infusion beds, were scaled with the patients.")
+        remarks.append(
+            "Hospitals, and with them leukapheresis places and infusion beds, were scaled with the patients."
+        )
     batches = float(referrals.sum()) * load.collected * load.batches
     per_line = DAYS_PER_YEAR / load.line_days
     enough = max(4, math.ceil(1.6 * batches / per_line) + 4)
@@ -280,7 +284,9 @@ def network_problem(
             raise InputError("candidates need distinct names", field="candidates", found=", ".join(candidates))
         plants = tuple(replace(default, name=plant, region=plant if plant in regions else "") for plant in candidates)
     elif sites_file is None:
-        plants = tuple(replace(default, name=plant, region=plant if plant in regions else "") for plant in ("central", *regions))
+        plants = tuple(
+            replace(default, name=plant, region=plant if plant in regions else "") for plant in ("central", *regions)
+        )
         remarks.append(
             "No candidate plants were named (--candidates, --sites): one per region and one central were assumed, at the arm's own costs."
         )
@@ -348,7 +354,12 @@ def _table(path: Path, required: Iterable[str], optional: Iterable[str]) -> list
     for column in header:
         if column not in allowed:
             raise InputError(
-                "unknown column", file=path, line=rows[0][0], found=column, allowed=", ".join(allowed), hint=nearest(column, allowed)
+                "unknown column",
+                file=path,
+                line=rows[0][0],
+                found=column,
+                allowed=", ".join(allowed),
+                hint=nearest(column, allowed),
             )
     for column in required:
         if column not in header:
@@ -378,12 +389,16 @@ def _read_plants(path: Path, default: CandidatePlant) -> list[CandidatePlant]:
         name = cells["site"]
         if not name or name in plants:
             raise InputError("a plant needs a name of its own", file=path, line=line, field="site", found=name)
-        given: dict[str, Any] = {column: _amount(path, line, column, cells[column]) for column in money if cells.get(column)}
+        given: dict[str, Any] = {
+            column: _amount(path, line, column, cells[column]) for column in money if cells.get(column)
+        }
         most = default.maximum_lines
         if cells.get("maximum_lines"):
             value = _amount(path, line, "maximum_lines", cells["maximum_lines"], minimum=1.0)
             if value != int(value):
-                raise InputError("must be a whole number", file=path, line=line, field="maximum_lines", found=cells["maximum_lines"])
+                raise InputError(
+                    "must be a whole number", file=path, line=line, field="maximum_lines", found=cells["maximum_lines"]
+                )
             most = int(value)
         plants[name] = replace(default, name=name, maximum_lines=most, region=cells.get("region", ""), **given)
     return list(plants.values())
@@ -396,13 +411,18 @@ def _read_lanes(path: Path, regions: tuple[str, ...], plants: list[str]) -> Floa
         for column, names in (("region", regions), ("site", plants)):
             if cells[column] not in names:
                 raise InputError(
-                    f"unknown {column}", file=path, line=line, found=cells[column], allowed=", ".join(names), hint=nearest(cells[column], names)
+                    f"unknown {column}",
+                    file=path,
+                    line=line,
+                    found=cells[column],
+                    allowed=", ".join(names),
+                    hint=nearest(cells[column], names),
                 )
             place.append(list(names).index(cells[column]))
         shipping[place[0], place[1]] = _amount(path, line, "shipping", cells["shipping"])
     served = np.isfinite(shipping).any(axis=1)
     if not served.all():
-        raise InputError("no lane leads from this region", file=path, field="region", found=regions[int(np.argmin(served))])
+        raise InputError(
+            "no lane leads from this region", file=path, field="region", found=regions[int(np.argmin(served))]
+        )
     return shipping
-
-

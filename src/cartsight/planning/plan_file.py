@@ -43,7 +43,9 @@ class Technology(Frozen):
     failure_odds_ratio: OddsRatio = Field(description="On the arm's manufacturing_failure.")
     manufacturing: VariableDuration | None = Field(None, description="Instead of the arm's own.")
     equipment_per_module: Money | None = Field(None, description="Paid once when a module is ordered.")
-    equipment_life: Years | None = Field(None, description="After which it is worth nothing; straight line. Ten years when absent.")
+    equipment_life: Years | None = Field(
+        None, description="After which it is worth nothing; straight line. Ten years when absent."
+    )
 
 
 class Material(Frozen):
@@ -74,7 +76,9 @@ class PlannedPlant(Frozen):
 
     region: str = Field("", description="Plants of one region are disrupted together.")
     maximum_lines: int | None = Field(None, ge=1, le=5000)
-    existing_lines: int = Field(0, ge=0, le=5000, description="Running at the start, with the first technology and material.")
+    existing_lines: int = Field(
+        0, ge=0, le=5000, description="Running at the start, with the first technology and material."
+    )
     site_per_year: MoneyPerYear | None = None
     quality_overhead_per_year: MoneyPerYear | None = None
     line_per_year: MoneyPerYear | None = Field(None, description="Before the technology's ratio.")
@@ -99,7 +103,9 @@ class YearsAhead(Frozen):
     orders_before_start: int = Field(0, ge=0, le=5, description="Years before the first in which orders can be placed.")
     discount_rate: Rate
     may_close: bool = Field(False, description="Whether lines may be given up again; equipment is then lost.")
-    planned_for: int | None = Field(None, ge=1, description="Year whose demand stages 2 and 3 plan for; the last when absent.")
+    planned_for: int | None = Field(
+        None, ge=1, description="Year whose demand stages 2 and 3 plan for; the last when absent."
+    )
 
     @model_validator(mode="after")
     def _years(self) -> Self:
@@ -122,8 +128,12 @@ class NetworkPlan(Frozen):
     scenario: str = Field(description="A scenario file beside this one, or the name of a shipped scenario.")
     arm: str | None = Field(None, description="Autologous arm; the first when absent.")
     one_process: bool = Field(True, description="All plants run one technology and material: one licence, one process.")
-    longest_vein_to_vein: Duration | None = Field(None, description="Ways to make and ship with a longer median are left out.")
-    lost_patient: Money | None = Field(None, description="Price of a patient who is not infused; the product's price when absent.")
+    longest_vein_to_vein: Duration | None = Field(
+        None, description="Ways to make and ship with a longer median are left out."
+    )
+    lost_patient: Money | None = Field(
+        None, description="Price of a patient who is not infused; the product's price when absent."
+    )
     technologies: dict[str, Technology] = Field(min_length=1, max_length=6)
     materials: dict[str, Material] = Field(min_length=1, max_length=4)
     modes: dict[str, TransportMode] = Field(min_length=1, max_length=6)
@@ -142,7 +152,9 @@ class NetworkPlan(Frozen):
             if plant.existing_lines and plant.technologies and plant.technologies[0] != first:
                 raise ValueError(f"plants.{name}.technologies: existing lines run the first technology, {first}")
             if plant.existing_lines % self.technologies[first].lines_per_module:
-                raise ValueError(f"plants.{name}.existing_lines: whole modules of {self.technologies[first].lines_per_module} lines")
+                raise ValueError(
+                    f"plants.{name}.existing_lines: whole modules of {self.technologies[first].lines_per_module} lines"
+                )
         seen = set()
         for number, lane in enumerate(self.lanes):
             _known(f"lanes.{number}.plant", lane.plant, self.plants)
@@ -159,7 +171,9 @@ class NetworkPlan(Frozen):
 
 def _known(field: str, found: str, allowed: Any) -> None:
     if found not in allowed:
-        raise ValueError(f"{field}: unknown {found!r}; allowed: {', '.join(allowed)}. {nearest(found, allowed) or ''}".strip())
+        raise ValueError(
+            f"{field}: unknown {found!r}; allowed: {', '.join(allowed)}. {nearest(found, allowed) or ''}".strip()
+        )
 
 
 def shipped_plans() -> dict[str, Path]:

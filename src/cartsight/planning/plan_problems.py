@@ -97,11 +97,16 @@ def planned_study(
         An unknown region, a region without a lane, or a time limit that no process meets.
     """
     base = network_problem(
-        scenario, plan.arm if arm_name is None else arm_name, candidates=list(plan.plants), patients_per_year=patients_per_year
+        scenario,
+        plan.arm if arm_name is None else arm_name,
+        candidates=list(plan.plants),
+        patients_per_year=patients_per_year,
     )
     plants = _plants(plan, base)
     shipping = _shipping(plan, base)
-    lost_price = base.arm.price.per_patient.x if plan.lost_patient is None else plan.money(plan.lost_patient, _unit(base))
+    lost_price = (
+        base.arm.price.per_patient.x if plan.lost_patient is None else plan.money(plan.lost_patient, _unit(base))
+    )
     most = math.inf if plan.longest_vein_to_vein is None else plan.longest_vein_to_vein.x
     processes, remarks = [], [remark for remark in base.remarks if "scaled" in remark]
     for technology_name, technology in plan.technologies.items():
@@ -112,7 +117,9 @@ def planned_study(
             in_time = [mode for mode in plan.modes if loads[mode].vein_to_vein_days <= most]
             for mode in plan.modes:
                 if mode not in in_time:
-                    remarks.append(f"{name}, {mode}: median vein-to-vein {loads[mode].vein_to_vein_days:.1f} days is over the limit; left out.")
+                    remarks.append(
+                        f"{name}, {mode}: median vein-to-vein {loads[mode].vein_to_vein_days:.1f} days is over the limit; left out."
+                    )
             if not in_time:
                 continue
             in_time.sort(key=lambda mode: loads[mode].vein_to_vein_days)
@@ -138,7 +145,9 @@ def planned_study(
     ]
     existing = any(plant.existing_lines for plant in plan.plants.values())
     if existing and not any(any(process.existing_lines) for process in processes):
-        raise InputError("the process of the existing lines misses the time limit", field="longest_vein_to_vein", found=most)
+        raise InputError(
+            "the process of the existing lines misses the time limit", field="longest_vein_to_vein", found=most
+        )
     if existing and plan.one_process:
         processes = [process for process in processes if any(process.existing_lines)]
         remarks.append("One process, and lines exist: only their technology and material are considered.")
@@ -204,7 +213,9 @@ def _shipping(plan: NetworkPlan, base: NetworkProblem) -> dict[str, Float]:
                 "unknown region", field=f"lanes.{number}.region", found=lane.region,
                 allowed=", ".join(base.regions), hint=nearest(lane.region, base.regions),
             )  # fmt: skip
-        shipping[lane.mode][base.regions.index(lane.region), plants.index(lane.plant)] = plan.money(lane.shipping, _unit(base))
+        shipping[lane.mode][base.regions.index(lane.region), plants.index(lane.plant)] = plan.money(
+            lane.shipping, _unit(base)
+        )
     served = np.isfinite(np.stack(list(shipping.values()))).any(axis=(0, 2))
     if not served.all():
         raise InputError("no lane leads from this region", field="lanes", found=base.regions[int(np.argmin(served))])
@@ -236,7 +247,9 @@ def _with_process(base: NetworkProblem, technology: Technology, material: Materi
             "shipping_out": out,
             "shipping_back": mode.back,
             "manufacturing": technology.manufacturing or process.manufacturing,
-            "manufacturing_failure": _scaled(process.manufacturing_failure, odds / (1.0 + odds) if odds < math.inf else 1.0),
+            "manufacturing_failure": _scaled(
+                process.manufacturing_failure, odds / (1.0 + odds) if odds < math.inf else 1.0
+            ),
         }
     )
     paid = costs.model_copy(
@@ -264,7 +277,9 @@ def _window(arm: AutologousArm, material: Material) -> object:
         return None
     window = material.fresh_window or arm.process.fresh_window
     if window is None:
-        raise InputError("fresh material needs a window: the arm states none", field="materials", allowed="fresh_window")
+        raise InputError(
+            "fresh material needs a window: the arm states none", field="materials", allowed="fresh_window"
+        )
     return window
 
 
@@ -297,13 +312,18 @@ def _problem(
     return replace(
         base,
         scenario=made[fastest],
-        plants=tuple(replace(plant, line_per_year=plant.line_per_year * technology.line_cost_ratio.x) for plant in plants),
+        plants=tuple(
+            replace(plant, line_per_year=plant.line_per_year * technology.line_cost_ratio.x) for plant in plants
+        ),
         load=load,
         shipping=np.take_along_axis(np.stack([shipping[mode] for mode in in_time]), best[None], axis=0)[0],
         lost_share=np.array(lost)[best],
         lane_mode=best,
         modes=tuple(modes),
-        batch_cost=costs.materials_per_batch.x + costs.vector_per_batch.x + costs.labour_per_batch.x + costs.quality_control_per_batch.x,
+        batch_cost=costs.materials_per_batch.x
+        + costs.vector_per_batch.x
+        + costs.labour_per_batch.x
+        + costs.quality_control_per_batch.x,
         batches_per_line=DAYS_PER_YEAR / load.line_days,
         lines_per_module=technology.lines_per_module,
         remarks=(),

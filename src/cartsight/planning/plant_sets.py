@@ -168,14 +168,14 @@ def search_sets(
             objective = fixed + whole.objective
             best = SetSearch(model, whole, tuple(plants), objective, -math.inf, len(sets), 0, True)
     bound = min(best.objective, float(bounds.bound.min()))
-    return SetSearch(
-        best.model, best.result, best.plants, best.objective, bound, len(sets), programmes, complete
-    )
+    return SetSearch(best.model, best.result, best.plants, best.objective, bound, len(sets), programmes, complete)
 
 
 def _price_overload(bounds: _Bounds, plants: list[int], hold_days: int) -> None:
     """Learn from a set with too few lines: price the windows as if leaving a patient out cost more than any plant."""
-    penalty = 2.0 * float(bounds.fixed.max()) / max(float(bounds.size.sum()), 1.0) + float(bounds.instance.site_cost.max())
+    penalty = 2.0 * float(bounds.fixed.max()) / max(float(bounds.size.sum()), 1.0) + float(
+        bounds.instance.site_cost.max()
+    )
     model = build_model(bounds.instance, hold_days, plants=plants, left_out_cost=penalty)
     relaxed = model.programme.solve(relaxed=True)
     if relaxed.has_solution:

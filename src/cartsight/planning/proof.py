@@ -190,7 +190,11 @@ def add_transport(
             end = f"after {step.name}"
             for r in late if step.name == SHIPPING_OUT else []:
                 after = f"courier of {problem.regions[r]} runs"
-                program += [s.Test("region", "==", float(r), otherwise=after), s.Gate(f"courier/{problem.regions[r]}"), s.Label(after)]
+                program += [
+                    s.Test("region", "==", float(r), otherwise=after),
+                    s.Gate(f"courier/{problem.regions[r]}"),
+                    s.Label(after),
+                ]
             for r in other:
                 law = problem.modes[mode[r]].out if step.name == SHIPPING_OUT else problem.modes[mode[r]].back
                 after = f"{step.name}, not {problem.regions[r]}"
@@ -343,7 +347,9 @@ def prove(
     values = []
     for system in range(len(designs)):
         mine = [year for (index, _), year in sorted(years.items()) if index == system]
-        values.append({name: np.array([getattr(year, name) for year in mine]) for name in SimulatedYear.__dataclass_fields__})
+        values.append(
+            {name: np.array([getattr(year, name) for year in mine]) for name in SimulatedYear.__dataclass_fields__}
+        )
     measures = [{name: interval(column) for name, column in columns.items()} for columns in values]
     counts = tuple(sum(index == system for index, _ in years) for system in range(len(designs)))
     return Proof((0,) if selection is None else selection.survivors, counts, indifference, alpha, measures, values)

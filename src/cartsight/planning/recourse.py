@@ -54,7 +54,10 @@ class RecourseCosts:
 
 
 def recourse_costs(
-    problem: NetworkProblem, lost_patient: float | None, overtime_share: float, longest_hold_days: float = DAYS_PER_QUARTER
+    problem: NetworkProblem,
+    lost_patient: float | None,
+    overtime_share: float,
+    longest_hold_days: float = DAYS_PER_QUARTER,
 ) -> RecourseCosts:
     """Return the prices that the scenario implies.
 
@@ -63,7 +66,10 @@ def recourse_costs(
     """
     if not 0.0 <= longest_hold_days <= DAYS_PER_QUARTER:
         raise InputError(
-            "must be between 0 and one quarter", field="longest-hold", found=longest_hold_days, allowed=f"0 to {DAYS_PER_QUARTER:.1f} days"
+            "must be between 0 and one quarter",
+            field="longest-hold",
+            found=longest_hold_days,
+            allowed=f"0 to {DAYS_PER_QUARTER:.1f} days",
         )
     scenario, arm = problem.scenario, problem.arm
     state = next(iter(scenario.population.health_states.values()))
@@ -154,7 +160,11 @@ class RecourseProgramme:
                 remakes.append(model.row([skip, *columns], [1.0, *[-1.0] * len(columns)], upper=0.0))
         for lane in range(len(self.lanes)):
             links.append(model.row(self.assign[:, lane].tolist(), [1.0] * QUARTERS, upper=math.inf))
-        self.balance, self.capacity, self.overtime_limit = np.array(balance), np.array(capacity), np.array(overtime_limit)
+        self.balance, self.capacity, self.overtime_limit = (
+            np.array(balance),
+            np.array(capacity),
+            np.array(overtime_limit),
+        )
         self.remakes, self.links, self.longest = np.array(remakes), np.array(links), np.array(longest)
         self.columns, self.rows = len(model.cost), len(model.row_lower)
         self.all_columns = np.arange(self.columns, dtype=np.int32)
@@ -198,7 +208,9 @@ class RecourseProgramme:
         price = (dual[self.capacity] + costs.overtime_share * dual[self.overtime_limit]).reshape(QUARTERS, plants)
         open_price: Float = np.zeros(plants)
         if opened is not None:
-            open_price = np.asarray(np.bincount(self.lane_plant, weights=dual[self.links] * lane_demand, minlength=plants), dtype=np.float64)
+            open_price = np.asarray(
+                np.bincount(self.lane_plant, weights=dual[self.links] * lane_demand, minlength=plants), dtype=np.float64
+            )
         assigned = np.zeros(problem.shipping.shape)
         made = value[self.assign]
         assigned[self.lane_region, self.lane_plant] = made.sum(axis=0)

@@ -185,7 +185,10 @@ def solve_stochastic(
         columns.fill(values, design)
         starts.append(values)
     found = solve_by_cuts(
-        TwoStage(model, decision, outcome, recourse, meets), starts=starts, time_limit=time_limit, relative_gap=relative_gap
+        TwoStage(model, decision, outcome, recourse, meets, columns.chosen),
+        starts=starts,
+        time_limit=time_limit,
+        relative_gap=relative_gap,
     )
     if not found.values.size:
         if found.infeasible:
