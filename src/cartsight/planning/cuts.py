@@ -27,6 +27,8 @@ MOVE_INSIDE = 0.5
 USED = 0.05
 """A group whose relaxed columns sum to less is left out of the first search."""
 FIRST_SEARCHES = 8
+TOLERANCE = 1e-6
+"""Relative feasibility tolerance of the solver: cuts that are closer than this to the truth cannot be told from it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -267,7 +269,7 @@ def solve_by_cuts(
         rounds += 1
         total = search.visit(_rounded(programme.model, master.values))
         written = search.with_cuts(written)
-        known = total - master.objective <= 1e-7 * abs(total)
+        known = total - master.objective <= TOLERANCE * abs(total)
         if search.objective - bound <= relative_gap * abs(search.objective) or (exact and known):
             break
         # The cuts already know the decision to the solver's tolerance: only a tighter search can raise the bound.
