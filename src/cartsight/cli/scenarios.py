@@ -150,7 +150,7 @@ def schema(
 
 
 def cite(scenario: ScenarioArgument, json: Json = False, seed: Seed = None, quiet: Quiet = False) -> None:
-    """List what a scenario rests on: assumptions first, then sources, then methods."""
+    """List what a scenario rests on: assumptions first, then estimates, sources and methods."""
     from cartsight.comparison.citing import citations
     from cartsight.scenario import load_scenario
 
@@ -164,6 +164,14 @@ def cite(scenario: ScenarioArgument, json: Json = False, seed: Seed = None, quie
         console.print(
             f"  {item['path']} = {item['value']:.4g} {item['unit']}: {item['statement']}", soft_wrap=True, markup=False
         )
+    if document["estimates"]:
+        console.print(f"\n[bold]Estimates[/bold] ({len(document['estimates'])})")
+        for item in document["estimates"]:
+            console.print(
+                f"  {item['path']} = {item['value']:.4g} {item['unit']}: {item['statement']}",
+                soft_wrap=True,
+                markup=False,
+            )
     console.print(f"\n[bold]Sources[/bold] ({len(document['sources'])})")
     for source in document["sources"]:
         console.print(

@@ -43,7 +43,7 @@ def input_table(scenario: Scenario) -> list[dict[str, Any]]:
 
 
 def citations(scenario: Scenario) -> dict[str, Any]:
-    """Return assumptions, sources (with the evidence rows used) and methods of a scenario."""
+    """Return assumptions, estimates, sources (with the evidence rows used) and methods of a scenario."""
     evidence = load_evidence()
     table = input_table(scenario)
     assumptions = [row for row in table if row["origin"] == "assumed" or not row["verified"]]
@@ -60,11 +60,14 @@ def citations(scenario: Scenario) -> dict[str, Any]:
         source = evidence.source(key)
         sources.append({"key": key, "citation": source.citation(), "evidence_ids": sorted(by_source[key])})
     evidence_rows = {
-        row_id: evidence.row(row_id).as_dict() for row_id in sorted(set().union(*by_source.values())) if row_id in evidence
+        row_id: evidence.row(row_id).as_dict()
+        for row_id in sorted(set().union(*by_source.values()))
+        if row_id in evidence
     }
     return {
         "scenario": scenario.name,
         "assumptions": assumptions,
+        "estimates": [row for row in table if row["origin"] in ("estimated", "elicited")],
         "sources": sources,
         "methods": [{"method": name, "citation": text} for name, text in METHODS],
         "evidence_rows": evidence_rows,

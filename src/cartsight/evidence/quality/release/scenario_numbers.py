@@ -93,7 +93,7 @@ def autologous_numbers(
     _add_days(numbers, found.release_testing_days_mean, found.release_testing_days_sd, text)
     if specification.process.remake_wait_days > 0:
         numbers["remake_wait"] = _stated(specification.process.remake_wait_days, "days", text)
-    if specification.money is not None:
+    if specification.money is not None and found.cost_of_testing > 0.0:
         numbers[BATCH_COST] = _stated(found.cost_of_testing, f"{specification.money}/batch", text)
     if found.effects:
         numbers["failure_log_odds"] = {
@@ -126,7 +126,7 @@ def numbers_of_lots(specification: ReleaseSpecification, *, name: str = "release
         numbers["doses_per_lot_cv"] = estimated_positive(
             found.doses_per_lot_cv, 0.0, "ratio", text, [d.doses_per_lot_cv for d in drawn]
         )
-    if specification.money is not None:
+    if specification.money is not None and found.cost_of_testing > 0.0:
         numbers[LOT_COST] = _stated(found.cost_of_testing, f"{specification.money}/lot", text)
     return numbers
 
