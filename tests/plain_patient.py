@@ -18,6 +18,7 @@ from cartsight.core.streams import Stream
 from cartsight.evidence.life_tables import LifeTable, life_table
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm, InVivoArm, OtherCareArm
+from cartsight.scenario.long_term import Transplant
 from cartsight.scenario.survival import SurvivalLaw
 from cartsight.simulation.pathways import trajectory as t
 
@@ -48,6 +49,18 @@ def time_of(survival: Callable[[float], float], target: float) -> float:
 
 def law_time(law: SurvivalLaw, u: float, hazard_ratio: float = 1.0) -> float:
     return time_of(lambda day: law.survival(day) ** hazard_ratio, 1.0 - u)
+
+
+def _slowed(law: SurvivalLaw, u: float, hazard_ratio: float, plan: Transplant) -> float:
+    """Return the time to failure when the hazard is multiplied from the transplant on, by bisection of survival."""
+    ratio = plan.hazard_ratio_of_relapse.x
+    at_transplant = law.survival(plan.after.x) ** hazard_ratio
+
+    def survival(day: float) -> float:
+        free = law.survival(day) ** hazard_ratio
+        return free if day <= plan.after.x else at_transplant * (free / at_transplant) ** ratio
+
+    return time_of(survival, 1.0 - u)
 
 
 @dataclass
@@ -83,6 +96,9 @@ def follow(row: int, flow: t.Trajectories, scenario: Scenario, arm_name: str, se
     per_day: list[tuple[float, float, float]] = []
     relapse = care = aplasia = aplasia_again = NEVER
     events: list[tuple[float, str]] = []
+    transplanted = onset = NEVER
+    killed: list[float] = []
+    answers: list[tuple[float, float, float]] = []
     remission_from = leaves
     natural = _natural(
         table,
@@ -128,6 +144,14 @@ def follow(row: int, flow: t.Trajectories, scenario: Scenario, arm_name: str, se
             cured = me.response == 2 and efficacy.cure is not None
             if not (cured and u("cure") < efficacy.cure.among_complete_responders.x):  # type: ignore[union-attr]
                 relapse = care = course + law_time(efficacy.relapse, u("relapse"), ratio)
+        plan = arm.transplant
+        if plan is not None and me.response > 0:
+            day = course + plan.after.x
+            if day < min(relapse, natural, toxic, horizon) and u("transplant") < plan.share_in_first_response.x:
+                transplanted = day
+                if relapse < NEVER:
+                    relapse = care = course + _slowed(efficacy.relapse, u("relapse"), ratio, plan)
+                killed.append(day + _non_relapse(plan.treatment_related_mortality.x, u("transplant-related mortality")))
         for name, event in arm.toxicity.events.items():
             if u(f"adverse event: {name}") < event.probability.x:
                 events.append((leaves, name))
@@ -135,7 +159,7 @@ def follow(row: int, flow: t.Trajectories, scenario: Scenario, arm_name: str, se
         if apl is not None and flow.expressed[row] and u("b-cell aplasia") < apl.probability.x:
             aplasia = leaves
         again = arm.retreatment
-        if again is not None and relapse < min(natural, toxic, horizon) and u("retreatment") < again.share.x:
+        if again is not None and relapse < min(natural, toxic, horizon, *killed) and u("retreatment") < again.share.x:
             takes = not isinstance(arm, InVivoArm) or u("expression at retreatment") < arm.expression.x
             if takes and respond(u("response to retreatment"), effect * again.odds_ratio_of_response.x):
                 care = relapse + law_time(efficacy.relapse, u("relapse after retreatment"), ratio)
@@ -151,7 +175,44 @@ def follow(row: int, flow: t.Trajectories, scenario: Scenario, arm_name: str, se
         deaths.append((toxic, "non-relapse mortality"))
         if care < NEVER:
             after = law_time(efficacy.survival_after_relapse, u("death after relapse"))
-            deaths.append((care + after, "disease after infusion"))
+            disease = care + after
+            now = care
+            for name, line in {} if arm.after_relapse is None else arm.after_relapse.lines.items():
+                others = min(natural, toxic, horizon)
+                if now >= min(others, disease, *killed, NEVER) or u(f"later line: {name}") >= line.share.x:
+                    break
+                one_time.append((now, line.cost_at_start.x))
+                if line.treatment_related_mortality is not None:
+                    p = line.treatment_related_mortality.x
+                    killed.append(now + _non_relapse(p, u(f"mortality of later line: {name}")))
+                fails = now + line.assessment.x
+                if u(f"response to later line: {name}") < line.response.x:
+                    lasts = law_time(line.time_to_failure, u(f"failure of later line: {name}"))
+                    if plan is not None and plan.share_in_later_response is not None and transplanted == NEVER:
+                        day = now + plan.after.x
+                        able = lasts > plan.after.x and day < min(others, *killed, NEVER)
+                        if able and u(f"transplant in later line: {name}") < plan.share_in_later_response.x:
+                            transplanted = day
+                            if lasts < NEVER:
+                                lasts = _slowed(line.time_to_failure, u(f"failure of later line: {name}"), 1.0, plan)
+                            p = plan.treatment_related_mortality.x
+                            killed.append(day + _non_relapse(p, u("transplant-related mortality")))
+                    fails = now + lasts
+                    answers.append((now, fails, line.utility_in_response.x))
+                    disease += lasts
+                if line.cost_per_month is not None:
+                    longest = NEVER if line.paid_for_at_most is None else line.paid_for_at_most.x
+                    per_day.append((now, min(fails, now + longest), line.cost_per_month.x / MONTH))
+                now = fails
+                if fails == NEVER:
+                    break
+            deaths.append((disease, "disease after infusion"))
+        deaths += [(day, "transplant or later line") for day in killed]
+        new = arm.secondary_malignancy
+        if new is not None and new.probability.x > 0.0:
+            hazard = -math.log(1.0 - new.probability.x) / new.within.x
+            onset = leaves - math.log(1.0 - u("secondary malignancy")) / hazard
+            deaths.append((onset + law_time(new.survival, u("death of secondary malignancy")), "secondary malignancy"))
     me.death, me.cause = min(deaths)
     if me.death > horizon:
         me.death, me.cause = NEVER, "alive at the horizon"
@@ -179,6 +240,13 @@ def follow(row: int, flow: t.Trajectories, scenario: Scenario, arm_name: str, se
             if start < end:
                 event = arm.toxicity.events[name]
                 me.qalys_discounted -= weighed(event.utility_loss.x, start, start + event.lasts.x)
+        for start, stop, utility in answers:
+            me.qalys_discounted += weighed(utility - arm.long_term.utility_relapsed.x, start, stop)
+        if plan is not None:
+            me.qalys_discounted -= weighed(plan.utility_loss.x, transplanted, transplanted + plan.lasts.x)
+        if new is not None:
+            lasts = NEVER if new.lasts is None else new.lasts.x
+            me.qalys_discounted -= weighed(new.utility_loss.x, onset, onset + lasts)
     else:
         me.qalys_discounted += weighed(population.other_care.utility.x, leaves, end)
 
@@ -213,6 +281,17 @@ def follow(row: int, flow: t.Trajectories, scenario: Scenario, arm_name: str, se
         if care < end:
             one_time.append((care, long.relapse_care_cost_at_start.x))
             per_day.append((care, end, long.relapse_care_cost_per_month.x / MONTH))
+        for start, stop, _ in answers:
+            rate = long.follow_up_cost_per_year_later.x / YEAR - long.relapse_care_cost_per_month.x / MONTH
+            per_day.append((start, stop, rate))
+        if plan is not None:
+            one_time.append((transplanted, plan.cost.x))
+        if new is not None:
+            one_time.append((onset, new.cost_at_start.x))
+            if new.cost_per_month is not None:
+                per_day.append(
+                    (onset, onset + (NEVER if new.lasts is None else new.lasts.x), new.cost_per_month.x / MONTH)
+                )
         apl = arm.toxicity.b_cell_aplasia
         if apl is not None:
             monthly = apl.immunoglobulin_cost_per_month.x / MONTH

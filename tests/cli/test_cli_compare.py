@@ -118,6 +118,8 @@ def test_warmup(tmp_path: Path) -> None:
         (["--patients", "3"], "analysis.patients"),
         (["--seed", "-1"], "analysis.seed"),
         (["--workers", "0"], "--workers"),
+        (["--decision-years", "0"], "--decision-years"),
+        (["--decision-years", "nan"], "--decision-years"),
         (["--output", "small.toml"], "exists already"),
         (["--output", "small.toml/run"], "a part of the path is a file"),
     ],

@@ -65,6 +65,8 @@ def compare(
 
     if workers is not None and workers < 1:
         raise InputError("must be at least 1", field="--workers", found=workers)
+    if decision_years is not None and not 0.0 < decision_years <= 100.0:
+        raise InputError("out of range", field="--decision-years", found=decision_years, allowed="above 0, at most 100")
     started = datetime.now(UTC)
     loaded = load_scenario(scenario).with_analysis(**_given(draws=draws, patients=patients, seed=seed))
     target = output if output is not None else default_run_folder(loaded.name, datetime.now())
