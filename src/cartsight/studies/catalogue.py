@@ -9,6 +9,7 @@ from cartsight.studies.answers import Study
 
 _MODULES: dict[str, str] = {
     "1A": "cartsight.studies.autologous_manufacturing.study",
+    "1B": "cartsight.studies.allogeneic_manufacturing.study",
     "1C": "cartsight.studies.in_vivo_manufacturing.study",
     "3C": "cartsight.studies.commercial_models.study",
     "4A": "cartsight.studies.quality.study",

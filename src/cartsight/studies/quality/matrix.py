@@ -264,9 +264,7 @@ def _chart(rows: list[dict[str, Any]], money: str) -> str:
     legend = alt.Legend(title="Shared beyond potency", orient="top")
     chart = alt.hconcat(
         lines("bad_lots_found", "Bad lots found at 5 % rejected", ".0%", legend),
-        lines(
-            "net_benefit_per_1000_referred", f"Gain per 1 000 referred, {money}", "~s", legend
-        ),
+        lines("net_benefit_per_1000_referred", f"Gain per 1 000 referred, {money}", "~s", legend),
         spacing=24,
     )
     return svg(

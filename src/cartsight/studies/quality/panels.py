@@ -51,7 +51,11 @@ def interval_panels(
         colour = CATEGORIES[i % len(CATEGORIES)]
         layers: list[alt.Chart] = []
         if panel.none is not None:
-            zero = alt.Chart(points([{"at": panel.none}])).mark_rule(color=MUTED, strokeDash=[3, 3]).encode(x=alt.X("at:Q", scale=scale))
+            zero = (
+                alt.Chart(points([{"at": panel.none}]))
+                .mark_rule(color=MUTED, strokeDash=[3, 3])
+                .encode(x=alt.X("at:Q", scale=scale))
+            )
             layers.append(zero)
         layers.append(
             base.mark_rule(strokeWidth=3, opacity=0.45, color=colour).encode(
