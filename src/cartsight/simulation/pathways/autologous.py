@@ -42,10 +42,11 @@ def autologous_steps(model: FlowModel, scenario: Scenario, arm: AutologousArm, w
     process = arm.process
     p.autologous_plants(model, scenario, arm, window)
     v.declare_versions(model, arm)
-    b.background(model, scenario, arm)
+    b.background(model, scenario, arm, window)
     declare_material(model, arm.starting_material)
     declare_supplies(model, arm.supplies, window)
-    per_hospital(model, scenario, "leukapheresis place", arm.collection.beds_per_hospital)
+    days = p.weekday_calendar(arm.collection.days)
+    per_hospital(model, scenario, "leukapheresis place", arm.collection.beds_per_hospital, days)
     for name, wanted in (
         (CLASS, _classes(arm)),
         (r.LOG_DAYS, process.maximum_days is not None),
@@ -69,9 +70,6 @@ def autologous_steps(model: FlowModel, scenario: Scenario, arm: AutologousArm, w
     ):
         if pickup is not None:
             model.gate(gate, p.pickup_calendar(pickup))
-    collection_days = p.weekday_calendar(arm.collection.days)
-    if collection_days is not None:
-        model.gate("leukapheresis days", collection_days)
     return [
         *_collect(scenario, arm),
         *_start(model, scenario, arm),
@@ -133,7 +131,6 @@ def _collect(scenario: Scenario, arm: AutologousArm) -> list[s.Step]:
         s.Label("collect"),
         *(_line(scenario, arm, "at booking") if fresh else []),
         s.Delay("wait for collection", collection.wait_for_slot.distribution),
-        *([s.Gate("leukapheresis days")] if collection.days is not None else []),
         s.Seize("leukapheresis place"),
         s.Delay("leukapheresis", collection.time.distribution),
         s.Free("leukapheresis place"),

@@ -13,6 +13,7 @@ from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm, Site
 from cartsight.simulation import FlowModel
 from cartsight.simulation import steps as s
+from cartsight.simulation.pathways.patients import Window
 from cartsight.simulation.pathways.plants import LINE
 from cartsight.simulation.pathways.versions import PRODUCT, comparability_programs, has_products, number_of
 
@@ -21,7 +22,11 @@ URGENT, OTHER_FIRST, WORSENED_FIRST, IN_LINE = range(4)
 
 LINE_AT_PLANT = "line of a plant"
 ON_LINE = ": on a line"
+TODAY = "today"
 LONGEST = 29_999
+RUN_OUT_DAYS = 365.0
+"""Generators go on so long after the last arrival: a run ends when everybody and every lot has left."""
+
 CLEANED, REPAIRED, OTHER_MADE = "cleaned", "repaired", "other product made"
 RUN_LOST = "run lost to a breakdown"
 
@@ -48,14 +53,16 @@ def plants_of(scenario: Scenario, arm: AutologousArm) -> list[tuple[str, Site]]:
     ]
 
 
-def background(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> None:
+def background(model: FlowModel, scenario: Scenario, arm: AutologousArm, window: Window) -> None:
     """Declare the programs that take lines, and their generators."""
     if not needed(arm):
         return
     # The first columns of patients too: a group and a set-up read the same column of whoever asks.
     model.attribute("site", entity="lot")
+    until = window.arrivals_end + RUN_OUT_DAYS
     if has_products(arm):
         model.attribute(PRODUCT, entity="lot")
+    model.attribute(TODAY, entity="lot")
     plants = plants_of(scenario, arm)
     if arm.sites is not None:
         model.group(LINE_AT_PLANT, [f"{LINE}/{name}" for name, _ in plants], rule="by_attribute", attribute="site")
@@ -63,8 +70,8 @@ def background(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> None
         model.group(LINE_AT_PLANT, list(model.groups[LINE].candidates), rule="by_attribute", attribute="site")
     if arm.process.clean_down is not None:
         _holds_a_line(model, "clean-down", arm.process.clean_down.distribution, URGENT, CLEANED)
-    _breakdowns(model, plants)
-    _other_products(model, arm, plants)
+    _breakdowns(model, plants, until)
+    _other_products(model, arm, plants, until)
     comparability_programs(model, arm, LINE_AT_PLANT, URGENT)
 
 
@@ -100,7 +107,9 @@ def _holds_a_line(
     )
 
 
-def _generator(model: FlowModel, name: str, site: int, mean_gap: float, child: str, product: int | None = None) -> None:
+def _generator(
+    model: FlowModel, name: str, site: int, mean_gap: float, child: str, until: float, product: int | None = None
+) -> None:
     copied = {"site": "site"} if product is None else {"site": "site", PRODUCT: PRODUCT}
     model.program(
         name,
@@ -109,24 +118,27 @@ def _generator(model: FlowModel, name: str, site: int, mean_gap: float, child: s
             *([] if product is None else [s.Set(PRODUCT, float(product))]),
             s.Label("next"),
             s.Delay(f"{name}: gap", Exponential(mean_gap)),
+            s.Now(TODAY),
+            s.Test(TODAY, "<", until, otherwise=s.End("no more")),
             s.Spawn(f"{name}: start", child, copy=copied),
             s.Retry(f"{name}: again", LONGEST, to="next", otherwise=s.End("no more")),
         ],
         entity="lot",
     )
-    model.stock(name, reorder_point=0.0, order_up_to=1.0, lot_program=name)
+    # Started once: no review after the first day.
+    model.stock(name, reorder_point=0.0, order_up_to=1.0, lot_program=name, review_until=1.0)
 
 
-def _breakdowns(model: FlowModel, plants: Sequence[tuple[str, Site]]) -> None:
+def _breakdowns(model: FlowModel, plants: Sequence[tuple[str, Site]], until: float) -> None:
     for number, (name, site) in enumerate(plants):
         if site.breakdown is None:
             continue
         repair = f"repair at {name}"
         _holds_a_line(model, repair, site.breakdown.repair.distribution, URGENT, REPAIRED)
-        _generator(model, f"breakdowns at {name}", number, site.breakdown.between.x / site.lines, repair)
+        _generator(model, f"breakdowns at {name}", number, site.breakdown.between.x / site.lines, repair, until)
 
 
-def _other_products(model: FlowModel, arm: AutologousArm, plants: Sequence[tuple[str, Site]]) -> None:
+def _other_products(model: FlowModel, arm: AutologousArm, plants: Sequence[tuple[str, Site]], until: float) -> None:
     for product, other in arm.other_products.items():
         if other.batches_per_year.x <= 0.0:
             continue
@@ -144,6 +156,7 @@ def _other_products(model: FlowModel, arm: AutologousArm, plants: Sequence[tuple
                     number,
                     1.0 / other.batches_per_year.x,
                     program,
+                    until,
                     number_of(arm, product),
                 )
 

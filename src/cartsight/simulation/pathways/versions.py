@@ -226,7 +226,11 @@ def comparability_programs(model: FlowModel, arm: AutologousArm, line: str, urge
         steps += [opened, s.Mark(DECIDED), s.End(DECIDED)]
         model.program(f"comparability of {name}", steps, entity="lot")
         model.stock(
-            f"comparability of {name}", reorder_point=0.0, order_up_to=1.0, lot_program=f"comparability of {name}"
+            f"comparability of {name}",
+            reorder_point=0.0,
+            order_up_to=1.0,
+            lot_program=f"comparability of {name}",
+            review_until=1.0,
         )
 
 
