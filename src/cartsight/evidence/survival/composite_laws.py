@@ -121,10 +121,7 @@ class NonMixtureCure(Law):
         return np.asarray(np.where(u <= pi, np.inf, self.kernel.quantile(share)))
 
     def citation(self) -> str:
-        return (
-            "Non-mixture cure: Chen, Ibrahim & Sinha 1999, doi:10.1080/01621459.1999.10474196; "
-            f"kernel: {self.kernel.citation()}"
-        )
+        return f"Non-mixture cure: Chen, Ibrahim & Sinha 1999; kernel: {self.kernel.citation()}"
 
 
 @dataclass(frozen=True)
