@@ -203,6 +203,7 @@ def _one_intercept(p: float, sd: float) -> float:
     return a
 
 
+@lru_cache(maxsize=4096)
 def logit_normal_intercept_given(probability: float, sd: float, spared: float) -> float:
     """Return the intercept a for which E[expit(a + sd Z) | spared an earlier failure] equals `probability`.
 

@@ -163,7 +163,9 @@ def _other_products(model: FlowModel, arm: AutologousArm, plants: Sequence[tuple
 
 def breakdown_hazard(scenario: Scenario, arm: AutologousArm) -> dict[int, float]:
     """Return the rate per day at which runs are lost, by plant, where it is above zero."""
-    rates = {}
+    rates: dict[int, float] = {}
+    if all(site.breakdown is None for site in arm.plants):
+        return rates
     for number, (_, site) in enumerate(plants_of(scenario, arm)):
         if site.breakdown is not None and site.breakdown.run_lost.x > 0.0:
             rates[number] = site.breakdown.run_lost.x / site.breakdown.between.x

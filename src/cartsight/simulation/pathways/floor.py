@@ -14,10 +14,11 @@ from cartsight.simulation.pathways import background as b
 from cartsight.simulation.pathways.autologous import CELLS_GONE, CELLS_READY, PRODUCT_GONE, PRODUCT_READY
 from cartsight.simulation.pathways.patients import Window
 from cartsight.simulation.pathways.plant import PlantRecord
-from cartsight.simulation.pathways.plants import LINE, line_changes, lines_over_time
+from cartsight.simulation.pathways.plants import LINE, lines_over_time
 from cartsight.simulation.pathways.run import LOW_DOSE, NOT_COMPARABLE, cause_mark
 from cartsight.simulation.pathways.supplies import STOCK_OUT, supply_waits
 from cartsight.simulation.pathways.versions import started_mark
+from cartsight.simulation.tables import QUEUE
 
 Float = npt.NDArray[np.float64]
 
@@ -27,11 +28,12 @@ def autologous_floor(
 ) -> PlantRecord:
     """Return the record with what the stated pieces of the floor count; unchanged where none is stated."""
     counts = dict(plant.counts)
-    plants = [site for _, site in b.plants_of(scenario, arm)]
-    if any(line_changes(site) for site in plants):
+    hospitals = sum(region.hospitals for region in scenario.population.regions.values())
+    plants = arm.plants if arm.sites is not None else arm.plants * hospitals
+    if any(site.opens_on_day or site.ramp_up or site.expansions for site in arm.plants):
         plant = replace(plant, lines=sum(lines_over_time(site, window) for site in plants))
         counts["line years"] = plant.lines * plant.years
-    taken = _other_line_days(result, window)
+    taken = _other_line_days(result, window) if b.needed(arm) else 0.0
     if taken > 0.0 or arm.changeover is not None:
         uses = [result.resource(name, window=True) for name in result.resource_names if name.split("/", 1)[0] == LINE]
         counts["line days in runs"] = sum(use.busy - use.setup for use in uses) - taken
@@ -66,9 +68,10 @@ def _waits(plant: PlantRecord, arm: AutologousArm, result: FlowResult, window: W
     if plant.started == 0:
         return {}
     days: dict[str, float] = {}
-    for name in result.resource_names:
+    queued = result.resource_statistics[:, QUEUE + 1].tolist()
+    for name, total in zip(result.resource_names, queued, strict=True):
         kind = name.split("/", 1)[0]
-        days[kind] = days.get(kind, 0.0) + result.resource(name, window=True).queue
+        days[kind] = days.get(kind, 0.0) + total
     days |= supply_waits(result, arm.supplies)
     for courier, ready, gone in (
         ("courier to the plant", CELLS_READY, CELLS_GONE),
