@@ -114,6 +114,8 @@ HEADER = "batch,day,glucose,failed,harvest_day\n"
         (HEADER + "a,1,5,0,7\nb,1,4,1,8\n", ["--value-per-day", "3"], "needs both"),
         (HEADER + "a,1,5,0,7\nb,1,4,1,8\n", ["--calibrate", "glucose"], "belong together"),
         ("batch,day,failed\na,1,0\nb,1,1\n", [], "no signal"),
+        (HEADER + "a,1,5,0,7\nb,1,4,1,8\n", ["--seed", "-1"], "whole number from 0"),
+        (HEADER + "a,1,5,0,7\nb,1,4,1,8\n", ["--until", "nan"], "finite number"),
     ],
 )
 def test_bad_files_get_a_sentence(tmp_path: Path, content: str, options: list[str], words: str) -> None:

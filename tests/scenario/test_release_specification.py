@@ -286,6 +286,11 @@ def test_a_missing_file_and_a_silent_specification_say_what_to_do(tmp_path: Path
         loaded(tmp_path, SPECIFICATION.replace("use_out_of_specification = 0.5\n", ""))
 
 
+def test_a_region_without_a_specification_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a region of no release specification"):
+        validate(raw_scenario({"release_region": "us"}), tmp_path / "scenario.toml")
+
+
 def test_the_schema_knows_both_ways() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     from cartsight.scenario.schema import scenario_schema

@@ -21,3 +21,12 @@ def print_audited(result: Any, files: Iterable[Path] = (), seed: int | None = No
     if seed is not None:
         audit["seed"] = seed
     print_json({**plain(result), "audit": audit})
+
+
+def seed_of(seed: int | None, default: int) -> int:
+    """Return the seed of a command's draws; a negative one is an InputError."""
+    from cartsight.core.errors import InputError
+
+    if seed is not None and seed < 0:
+        raise InputError("a seed is a whole number from 0", field="--seed", found=seed)
+    return default if seed is None else seed

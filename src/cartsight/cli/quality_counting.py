@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cartsight.cli.output import Json, Quiet, Seed
-from cartsight.cli.quality_audit import print_audited
+from cartsight.cli.quality_audit import print_audited, seed_of
 from cartsight.cli.quality_potency import number
 from cartsight.cli.quality_print import interval_text, print_rows, print_table, remarks
 from cartsight.cli.quality_statistics import DEFAULT_SEED, File
@@ -35,11 +35,11 @@ def cell_count(
 
     fractions, counts = read_dilution_series(file, fraction=fraction, count=count)
     try:
-        result = cell_count_quality(fractions, counts, seed=DEFAULT_SEED if seed is None else seed, resamples=resamples)
+        result = cell_count_quality(fractions, counts, seed=seed_of(seed, DEFAULT_SEED), resamples=resamples)
     except InputError as error:
         raise error.located(file=file) from None
     if as_json:
-        print_audited(result, [file], DEFAULT_SEED if seed is None else seed)
+        print_audited(result, [file], seed_of(seed, DEFAULT_SEED))
     else:
         rows = []
         for name, label in (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cartsight.cli.output import Json, Quiet, Seed, plain, stderr_console, stdout_console
-from cartsight.cli.quality_audit import print_audited
+from cartsight.cli.quality_audit import print_audited, seed_of
 
 if TYPE_CHECKING:
     from cartsight.evidence.quality.process_analytics.monitoring import Monitoring
@@ -55,10 +55,17 @@ def monitor_batches(
 
     if (spectra is None) != (calibrate is None):
         raise InputError("--spectra and --calibrate belong together: which signal do the spectra stand for")
+    for option, value in (
+        ("--until", until),
+        ("--value-per-day", value_per_day),
+        ("--loss-of-good-batch", loss_of_good_batch),
+    ):
+        if value is not None and not math.isfinite(value):
+            raise InputError("a finite number is expected", field=option, found=value)
     chosen = tuple(name.strip() for name in signals.split(",")) if signals is not None else ()
     table = read_trajectories(file, signals=chosen, until=math.inf if until is None else until)
     calibration = None
-    start = 1 if seed is None else seed
+    start = seed_of(seed, 1)
     if spectra is not None and calibrate is not None:
         table, calibration = calibrate_spectra(
             table, read_spectra(spectra, table), calibrate.strip().lower(), times=derivative, seed=start

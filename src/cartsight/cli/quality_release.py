@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cartsight.cli.output import Json, Quiet, Seed, plain, print_json, stderr_console, stdout_console
-from cartsight.cli.quality_audit import print_audited
+from cartsight.cli.quality_audit import print_audited, seed_of
 
 if TYPE_CHECKING:
     from cartsight.evidence.quality.release.guard_band import GuardBand
@@ -51,7 +51,7 @@ def release(
     from cartsight.evidence.quality.release.risk import evaluate
 
     spec = read_release_specification(specification, region=region, product=product)
-    spec = replace(spec, lots=lots or spec.lots, seed=spec.seed if seed is None else seed)
+    spec = replace(spec, lots=lots or spec.lots, seed=seed_of(seed, spec.seed))
     if toml is not None:
         _print_numbers(spec, toml, specification.name, as_json)
         return

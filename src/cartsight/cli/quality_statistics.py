@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cartsight.cli.output import Json, Quiet, Seed, plain
-from cartsight.cli.quality_audit import print_audited
+from cartsight.cli.quality_audit import print_audited, seed_of
 from cartsight.cli.quality_potency import number
 from cartsight.cli.quality_print import interval_text, print_rows, print_table, remarks
 
@@ -212,11 +212,9 @@ def variance(
     _probability(confidence, "--confidence")
     chosen = [name.strip().lower() for name in factors.split(",")] if factors else []
     study = read_study(file, value=value, factors=chosen, structure=structure)
-    result = estimate_variance_components(
-        study, confidence=confidence, seed=DEFAULT_SEED if seed is None else seed, draws=draws
-    )
+    result = estimate_variance_components(study, confidence=confidence, seed=seed_of(seed, DEFAULT_SEED), draws=draws)
     if as_json:
-        print_audited(result, [file], DEFAULT_SEED if seed is None else seed)
+        print_audited(result, [file], seed_of(seed, DEFAULT_SEED))
     else:
         rows = []
         for item in result.components.values():
@@ -350,15 +348,11 @@ def chart(
                 data_units=sigma is None and k is not None and h is not None,
             )
         else:
-            result = charts.westgard_chart(
-                values, centre=target, sigma=sigma, seed=DEFAULT_SEED if seed is None else seed
-            )
+            result = charts.westgard_chart(values, centre=target, sigma=sigma, seed=seed_of(seed, DEFAULT_SEED))
     except InputError as error:
         raise error.located(file=file) from None
     if as_json:
-        print_audited(
-            {**plain(result), "in_control": result.in_control}, [file], DEFAULT_SEED if seed is None else seed
-        )
+        print_audited({**plain(result), "in_control": result.in_control}, [file], seed_of(seed, DEFAULT_SEED))
     else:
         rows: list[tuple[str, str]] = [
             ("centre", f"{number(result.centre)} ({result.centre_source})"),

@@ -59,7 +59,10 @@ def resolve_release(raw: Raw, path: Path, origin: Mapping[tuple[str, ...], Path]
     changed: dict[str, Any] = {}
     for name, arm in arms.items():
         section = _section(arm)
-        if section is None or _is_resolved(arm[section]):
+        if section is None:
+            _refuse_region_alone(str(name), arm)
+            continue
+        if _is_resolved(arm[section]):
             continue
         place = ("arms", str(name), section)
         file = origin.get((*place, KEY), path)
@@ -82,6 +85,14 @@ def _section(arm: Any) -> str | None:
         if isinstance(arm, dict) and isinstance(arm.get(section), dict) and isinstance(arm[section].get(KEY), str):
             return section
     return None
+
+
+def _refuse_region_alone(name: str, arm: Any) -> None:
+    for section in ("process", "lots"):
+        stated = arm.get(section) if isinstance(arm, dict) else None
+        if isinstance(stated, dict) and "release_region" in stated and KEY not in stated:
+            field = f"arms.{name}.{section}.release_region"
+            raise InputError("a region of no release specification", field=field, allowed=f"with {KEY}")
 
 
 def _is_resolved(section: Raw) -> bool:
