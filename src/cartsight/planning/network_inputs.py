@@ -187,9 +187,10 @@ def patient_load(scenario: Scenario, arm_name: str) -> PatientLoad:
     model.resources = {
         name: replace(resource, capacity=UNLIMITED, calendar=None) for name, resource in model.resources.items()
     }
+    model.setups = {}  # servers without end would each remember a product
     seed = scenario.analysis.seed
     everyone = generate_patients(scenario, seed, window)
-    result = simulate_patients(scenario, compile_model(model, check=False), everyone, seed, window)
+    result = simulate_patients(scenario, compile_model(model, check=False), everyone, seed, window, arm_name=arm_name)
     counted = everyone.counted
     patients = int(counted.sum())
     batches = result.patients.log.count(BATCH_STARTED, len(everyone))[counted]

@@ -232,7 +232,9 @@ def simulate_design(
     flow = build_model(scenario, problem.arm_name, window)
     mode = modes_by_region(problem, assigned)
     add_transport(flow, problem, mode, delays)
-    result = simulate_patients(scenario, compile_model(flow, check=False), everyone, seed, window)
+    result = simulate_patients(
+        scenario, compile_model(flow, check=False), everyone, seed, window, arm_name=problem.arm_name
+    )
     arm = scenario.arms[problem.arm_name]
     names = list(arm.sites)  # type: ignore[union-attr, arg-type]
     spent = _spending(problem, design, names, mode, everyone, result, window)
