@@ -15,6 +15,7 @@ from cartsight.reporting.charts.style import points, svg
 from cartsight.reporting.palette import CATEGORIES
 from cartsight.studies.allogeneic_manufacturing.numbers import LotNumbers, SharedNumbers, Source
 from cartsight.studies.answers import Answer, Figure, Progress
+from cartsight.studies.intervals import span
 
 Float = npt.NDArray[np.float64]
 
@@ -128,11 +129,6 @@ def batch_size(draws: Sequence[LotNumbers], money: str, progress: Progress) -> A
     return _answer(rows, donor, ipsc, wins, len(draws), money)
 
 
-def _span(sample: Float) -> tuple[float, float]:
-    low, high = np.nanquantile(sample, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def _first_winning_size(wins: npt.NDArray[np.bool_], demand: int) -> int | None:
     share = wins[:, demand].mean(axis=0)
     found = np.flatnonzero(share >= 0.5)
@@ -149,16 +145,16 @@ def _answer(
             Figure(
                 f"donor-derived: cost of a used dose, {demand:,.0f} a year",
                 float(donor[:, j].mean()),
-                *_span(donor[:, j]),
+                *span(donor[:, j]),
                 money,
             ),
             Figure(
                 f"iPSC-derived: cost of a used dose, {demand:,.0f} a year",
                 float(ipsc[:, j].mean()),
-                *_span(ipsc[:, j]),
+                *span(ipsc[:, j]),
                 money,
             ),
-            Figure(f"iPSC less donor, {demand:,.0f} a year", float(gap.mean()), *_span(gap), money),
+            Figure(f"iPSC less donor, {demand:,.0f} a year", float(gap.mean()), *span(gap), money),
         ]
     sizes = [_first_winning_size(wins, j) for j in range(len(DEMANDS))]
     j = DEMANDS.index(REFERENCE_DEMAND)

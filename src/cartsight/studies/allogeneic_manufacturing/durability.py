@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import altair as alt
 import numpy as np
 import numpy.typing as npt
 
 from cartsight.comparison.executor import executor_for
 from cartsight.comparison.parameter_draws import draw_parameters
 from cartsight.comparison.single_arm import ArmRun, price_arm, run_arms
-from cartsight.reporting.charts.style import points, svg
-from cartsight.reporting.palette import CATEGORIES, INK
 from cartsight.scenario import Scenario, load_scenario
 from cartsight.scenario.arms import AllogeneicArm, LotProcess
 from cartsight.simulation.pathways import generate_patients, observation_window, run_flow
 from cartsight.studies.allogeneic_manufacturing.many_sites import ARM, with_lots
 from cartsight.studies.answers import Answer, Figure, Progress
+from cartsight.studies.intervals import interval_chart, span
 
 Float = npt.NDArray[np.float64]
 
@@ -182,26 +180,21 @@ def durability(draws: int, seed: int, progress: Progress, patients: int | None =
     return _answer(scenario, equal, table, np.array([result[2] for result in found]))
 
 
-def _span(sample: Float) -> tuple[float, float]:
-    low, high = np.nanquantile(sample, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def _answer(scenario: Scenario, equal: Float, table: Float, grown_less: Float) -> Answer:
     money = scenario.analysis.money
     shown = np.where(np.isfinite(equal), equal, 1.0)
     own = equal[:, -1]
     titles = ("both at cost of goods", "both at their prices")
     rows: list[dict[str, Any]] = []
-    figures = [Figure("share of complete responders cured, allogeneic, today", float(own.mean()), *_span(own), "share")]
+    figures = [Figure("share of complete responders cured, allogeneic, today", float(own.mean()), *span(own), "share")]
     for i, title in enumerate(titles):
         reached = float(np.mean(own >= equal[:, i]))
         rows.append(
             {
                 "question": f"durable share that equals autologous, {title}",
                 "value": float(np.median(shown[:, i])),
-                "low": _span(shown[:, i])[0],
-                "high": _span(shown[:, i])[1],
+                "low": span(shown[:, i])[0],
+                "high": span(shown[:, i])[1],
                 "draws in which today's reaches it": reached,
                 "draws in which none does": float(np.mean(~np.isfinite(equal[:, i]))),
             }
@@ -210,19 +203,19 @@ def _answer(scenario: Scenario, equal: Float, table: Float, grown_less: Float) -
             Figure(
                 f"durable share that equals autologous, {title} (median)",
                 float(np.median(shown[:, i])),
-                *_span(shown[:, i]),
+                *span(shown[:, i]),
                 "share",
             )
         )
     for i, name in enumerate(NAMES):
         figures += [
             Figure(
-                f"{name}: cost per infused patient, change", float(table[:, i, 0].mean()), *_span(table[:, i, 0]), money
+                f"{name}: cost per infused patient, change", float(table[:, i, 0].mean()), *span(table[:, i, 0]), money
             ),
             Figure(
                 f"{name}: gain in durable share that pays for it",
                 float(np.nanmean(table[:, i, 2])),
-                *_span(table[:, i, 2]),
+                *span(table[:, i, 2]),
                 "share",
             ),
         ]
@@ -230,8 +223,8 @@ def _answer(scenario: Scenario, equal: Float, table: Float, grown_less: Float) -
             {
                 "question": f"{name}: gain in durable share that pays for it",
                 "value": float(np.nanmean(table[:, i, 2])),
-                "low": _span(table[:, i, 2])[0],
-                "high": _span(table[:, i, 2])[1],
+                "low": span(table[:, i, 2])[0],
+                "high": span(table[:, i, 2])[1],
                 "draws in which today's reaches it": None,
                 "draws in which none does": None,
             }
@@ -240,7 +233,7 @@ def _answer(scenario: Scenario, equal: Float, table: Float, grown_less: Float) -
         Figure(
             "one doubling less, with its assumed effect on response: net benefit, change",
             float(grown_less.mean()),
-            *_span(grown_less),
+            *span(grown_less),
             money,
         )
     )
@@ -258,7 +251,7 @@ def _answer(scenario: Scenario, equal: Float, table: Float, grown_less: Float) -
         )
         + f". {NAMES[dearest].capitalize()} has to give back most. One doubling less is the only decision "
         f"with an assumed effect on response as well ({_effect(scenario):+.2f} log-odds per doubling): with it the net benefit moves by "
-        f"{grown_less.mean():,.0f} {money} per referred patient ({_span(grown_less)[0]:,.0f} to {_span(grown_less)[1]:,.0f}). Cost of goods "
+        f"{grown_less.mean():,.0f} {money} per referred patient ({span(grown_less)[0]:,.0f} to {span(grown_less)[1]:,.0f}). Cost of goods "
         "is so small beside what a durable response is worth that almost any decision that buys durability is worth making, if it buys any; "
         "that no trial has varied one of them is the gap in the evidence."
     )
@@ -297,31 +290,15 @@ def _effect(scenario: Scenario) -> float:
 
 
 def _chart(table: Float) -> str:
-    data: list[dict[str, Any]] = []
+    rows = []
     for i, name in enumerate(NAMES):
-        low, high = _span(table[:, i, 2])
-        data.append({"decision": name, "value": float(np.nanmean(table[:, i, 2])), "low": low, "high": high})
-    order = [row["decision"] for row in sorted(data, key=lambda row: float(row["value"]))]
-    base = alt.Chart(points(data)).encode(
-        y=alt.Y(
-            "decision:N",
-            sort=order,
-            title=None,
-            axis=alt.Axis(domain=False, ticks=False, labelColor=INK, labelLimit=260),
-        )
-    )
-    rule = base.mark_rule(strokeWidth=3, opacity=0.45, color=CATEGORIES[0]).encode(
-        x=alt.X(
-            "low:Q",
-            title="Gain in durable share of complete responders that pays for the decision (95 % over draws)",
-            axis=alt.Axis(format="+%"),
-        ),
-        x2="high:Q",
-    )
-    dot = base.mark_circle(size=70, opacity=1, color=CATEGORIES[0]).encode(x="value:Q")
-    zero = alt.Chart(points([{"x": 0.0}])).mark_rule(color=INK, strokeDash=[3, 3]).encode(x="x:Q")
-    return svg(
-        (zero + rule + dot).properties(width=400, height=alt.Step(28)),
-        "durability",
-        "Gain in the durable share of complete responders at which each manufacturing decision pays for itself",
+        low, high = span(table[:, i, 2])
+        rows.append({"label": name, "value": float(np.nanmean(table[:, i, 2])), "low": low, "high": high})
+    return interval_chart(
+        rows,
+        title="Gain in durable share of complete responders that pays for the decision (95 % over draws)",
+        name="durability",
+        description="Gain in the durable share of complete responders at which each manufacturing decision pays for itself",
+        order=[str(row["label"]) for row in sorted(rows, key=lambda row: float(str(row["value"])))],
+        axis_format="+%",
     )

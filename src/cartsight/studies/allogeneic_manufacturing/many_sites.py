@@ -22,6 +22,7 @@ from cartsight.scenario.arms import AllogeneicArm, LotProcess
 from cartsight.scenario.depots import Depot
 from cartsight.scenario.numbers import Duration
 from cartsight.studies.answers import Answer, Figure, Progress
+from cartsight.studies.intervals import span
 
 Float = npt.NDArray[np.float64]
 
@@ -270,18 +271,13 @@ def many_sites(draws: int, seed: int, progress: Progress, patients: int | None =
     return _answer(scenario, tables[0], tables[1], tables[2], tables[3])
 
 
-def _span(sample: Float) -> tuple[float, float]:
-    low, high = np.nanquantile(sample, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def _answer(scenario: Scenario, table: Float, reach: Float, plans: Float, risks: Float) -> Answer:
     money = scenario.analysis.money
     names = list(designs(scenario))
     base = table[:, 0]
     rows: list[dict[str, Any]] = []
     for i, name in enumerate(names):
-        low, high = _span(table[:, i, BENEFIT] - base[:, BENEFIT])
+        low, high = span(table[:, i, BENEFIT] - base[:, BENEFIT])
         rows.append(
             {
                 "design": name,
@@ -300,7 +296,7 @@ def _answer(scenario: Scenario, table: Float, reach: Float, plans: Float, risks:
     plan_benefit = plans[:, :, BENEFIT] - risks[:, :, 2] * (lots_per_referral * lost)[:, None]
     for i, size in enumerate(PLANS):
         change = plan_benefit[:, i] - plan_benefit[:, 0]
-        low, high = _span(change)
+        low, high = span(change)
         rows.append(
             {
                 "design": f"inspect {size} vials" if size else "inspect none",
@@ -320,17 +316,17 @@ def _answer(scenario: Scenario, table: Float, reach: Float, plans: Float, risks:
             Figure(
                 f"patients treated from a bad lot, {factor:g} x the doses",
                 float(reach[:, i, 0].mean()),
-                *_span(reach[:, i, 0]),
+                *span(reach[:, i, 0]),
             ),
             Figure(
                 f"doses withdrawn in a recall, {factor:g} x the doses",
                 float(reach[:, i, 1].mean()),
-                *_span(reach[:, i, 1]),
+                *span(reach[:, i, 1]),
             ),
             Figure(
                 f"net benefit lost by a bad lot, {factor:g} x the doses",
                 float(reach[:, i, 2].mean()),
-                *_span(reach[:, i, 2]),
+                *span(reach[:, i, 2]),
                 money,
             ),
         ]
@@ -339,7 +335,7 @@ def _answer(scenario: Scenario, table: Float, reach: Float, plans: Float, risks:
             Figure(
                 f"bad lots accepted when {size} vials are inspected",
                 float(risks[:, i, 0].mean()),
-                *_span(risks[:, i, 0]),
+                *span(risks[:, i, 0]),
                 "share",
             )
         )
@@ -400,8 +396,8 @@ def _chart(reach: Float, risks: Float) -> str:
             "size": f"{factor:g} x",
             "order": factor,
             "value": float(reach[:, i, 0].mean()),
-            "low": _span(reach[:, i, 0])[0],
-            "high": _span(reach[:, i, 0])[1],
+            "low": span(reach[:, i, 0])[0],
+            "high": span(reach[:, i, 0])[1],
         }
         for i, factor in enumerate(REACH)
     ]
@@ -421,8 +417,8 @@ def _chart(reach: Float, risks: Float) -> str:
         {
             "plan": str(size),
             "value": float(risks[:, i, 0].mean()),
-            "low": _span(risks[:, i, 0])[0],
-            "high": _span(risks[:, i, 0])[1],
+            "low": span(risks[:, i, 0])[0],
+            "high": span(risks[:, i, 0])[1],
         }
         for i, size in enumerate(PLANS)
     ]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import altair as alt
 import numpy as np
 import numpy.typing as npt
 
@@ -17,8 +16,6 @@ from cartsight.comparison.parameter_draws import ParameterDraws, draw_parameters
 from cartsight.comparison.single_arm import ArmRun, run_arms
 from cartsight.core.logit_normal import logit_normal_mean, logit_normal_mixture_intercept
 from cartsight.core.streams import Stream
-from cartsight.reporting.charts.style import points, svg
-from cartsight.reporting.palette import CATEGORIES, INK
 from cartsight.scenario import Scenario, load_scenario
 from cartsight.scenario.arms import AutologousArm
 from cartsight.scenario.numbers import Duration, Frozen, MoneyPerBatch, MoneyPerYear, Probability, Rate, Ratio
@@ -28,6 +25,7 @@ from cartsight.simulation.pathways.material import FAILURE, OUT_OF_SPECIFICATION
 from cartsight.studies.answers import Answer, Figure, Progress
 from cartsight.studies.autologous_manufacturing.networks import demand
 from cartsight.studies.factorial import alone, interactions, settings, shapley_values
+from cartsight.studies.intervals import interval_chart, span
 from cartsight.studies.study_numbers import draw_study_numbers, read_study_numbers
 
 Float = npt.NDArray[np.float64]
@@ -292,11 +290,6 @@ def supply_and_donors(
     return _answer(scenario, np.stack(found)), numbers
 
 
-def _span(sample: Float) -> tuple[float, float]:
-    low, high = np.nanquantile(sample, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def _answer(scenario: Scenario, table: Float) -> Answer:
     """Return the answer from responses of shape (draws, settings, responses)."""
     money = scenario.analysis.money
@@ -307,7 +300,7 @@ def _answer(scenario: Scenario, table: Float) -> Answer:
     base, at_hand, free, alike = table[:, 0], table[:, -3], table[:, -2], table[:, -1]
     units = (money, "days", "share", money)
     figures = [
-        Figure(f"today: {name}", float(base[:, j].mean()), *_span(base[:, j]), units[j])
+        Figure(f"today: {name}", float(base[:, j].mean()), *span(base[:, j]), units[j])
         for j, name in enumerate(RESPONSES)
     ]
     for label, other in zip(COUNTERFACTUALS, (at_hand, free, alike), strict=True):
@@ -315,7 +308,7 @@ def _answer(scenario: Scenario, table: Float) -> Answer:
             Figure(
                 f"{label}: change of {name}",
                 float((other - base)[:, j].mean()),
-                *_span((other - base)[:, j]),
+                *span((other - base)[:, j]),
                 units[j] if j != SHARE else "share",
             )
             for j, name in enumerate(RESPONSES)
@@ -324,7 +317,7 @@ def _answer(scenario: Scenario, table: Float) -> Answer:
     for i, lever in enumerate(LEVERS):
         row: dict[str, Any] = {"lever": lever}
         for j, name in enumerate(RESPONSES):
-            low, high = _span(values[:, j, i])
+            low, high = span(values[:, j, i])
             row |= {
                 name: float(values[:, j, i].mean()),
                 f"{name}, low": low,
@@ -395,24 +388,13 @@ def _would_change(table: Float, values: Float, money: str) -> tuple[str, ...]:
 
 
 def _chart(values: Float, money: str) -> str:
-    data: list[dict[str, Any]] = []
+    rows = []
     for i, lever in enumerate(LEVERS):
-        low, high = _span(values[:, BENEFIT, i])
-        data.append({"lever": lever, "value": float(values[:, BENEFIT, i].mean()), "low": low, "high": high})
-    order = [row["lever"] for row in sorted(data, key=lambda row: -float(row["value"]))]
-    base = alt.Chart(points(data)).encode(
-        y=alt.Y(
-            "lever:N", sort=order, title=None, axis=alt.Axis(domain=False, ticks=False, labelColor=INK, labelLimit=220)
-        )
-    )
-    rule = base.mark_rule(strokeWidth=3, opacity=0.45, color=CATEGORIES[0]).encode(
-        x=alt.X("low:Q", title=f"Net benefit per referred patient, {money} (Shapley value, 95 % over draws)"),
-        x2="high:Q",
-    )
-    dot = base.mark_circle(size=70, opacity=1, color=CATEGORIES[0]).encode(x="value:Q")
-    zero = alt.Chart(points([{"x": 0.0}])).mark_rule(color=INK, strokeDash=[3, 3]).encode(x="x:Q")
-    return svg(
-        (zero + rule + dot).properties(width=430, height=alt.Step(28)),
-        "levers",
-        "Net benefit of each lever on vector supply and donor variability, in company of the others",
+        low, high = span(values[:, BENEFIT, i])
+        rows.append({"label": lever, "value": float(values[:, BENEFIT, i].mean()), "low": low, "high": high})
+    return interval_chart(
+        rows,
+        title=f"Net benefit per referred patient, {money} (Shapley value, 95 % over draws)",
+        name="levers",
+        description="Net benefit of each lever on vector supply and donor variability, in company of the others",
     )

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import altair as alt
 import numpy as np
 import numpy.typing as npt
 
 from cartsight.comparison.executor import executor_for
 from cartsight.comparison.parameter_draws import draw_parameters
 from cartsight.comparison.single_arm import ArmRun, run_arms
-from cartsight.reporting.charts.style import points, svg
-from cartsight.reporting.palette import CATEGORIES, INK
 from cartsight.scenario import Scenario, load_scenario
 from cartsight.scenario.arms import AutologousArm
 from cartsight.scenario.processes import ProcessVersion
 from cartsight.studies.answers import Answer, Figure, Progress
+from cartsight.studies.intervals import interval_chart, span
 
 Float = npt.NDArray[np.float64]
 
@@ -142,11 +140,6 @@ def break_even_odds_ratio(lower: float, higher: float, target: float) -> float:
     return math.exp(math.log(LOWER) + (target - lower) / slope) if slope > 0.0 else math.nan
 
 
-def _span(sample: Float) -> tuple[float, float]:
-    low, high = np.nanquantile(sample, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def _answer(scenario: Scenario, table: Float) -> Answer:
     """Return the answer from responses of shape (draws, options + 2, responses)."""
     money = scenario.analysis.money
@@ -157,7 +150,7 @@ def _answer(scenario: Scenario, table: Float) -> Answer:
     rows: list[dict[str, Any]] = []
     for i, option in enumerate(OPTIONS):
         change = table[:, i, BENEFIT] - base[:, BENEFIT]
-        low, high = _span(change)
+        low, high = span(change)
         rows.append(
             {
                 "option": option,
@@ -177,11 +170,11 @@ def _answer(scenario: Scenario, table: Float) -> Answer:
             continue
         gap = table[:, i] - base
         figures += [
-            Figure(f"{option}: days to infusion, change", float(gap[:, DAYS].mean()), *_span(gap[:, DAYS]), "days"),
+            Figure(f"{option}: days to infusion, change", float(gap[:, DAYS].mean()), *span(gap[:, DAYS]), "days"),
             Figure(
                 f"{option}: net benefit per referred patient, change",
                 float(gap[:, BENEFIT].mean()),
-                *_span(gap[:, BENEFIT]),
+                *span(gap[:, BENEFIT]),
                 money,
             ),
         ]
@@ -190,7 +183,7 @@ def _answer(scenario: Scenario, table: Float) -> Answer:
         Figure(
             "comparability burden, net benefit per patient referred in three years",
             float(burden.mean()),
-            *_span(burden),
+            *span(burden),
             money,
         )
     )
@@ -199,7 +192,7 @@ def _answer(scenario: Scenario, table: Float) -> Answer:
         Figure(
             "odds ratio of response at which the licensed two-day process only equals the nine-day one",
             float(np.nanmean(ratios)),
-            *_span(ratios),
+            *span(ratios),
         )
     )
     freed = (mean[NINE, BUSY] - mean[LICENSED, BUSY]) * lines
@@ -225,8 +218,8 @@ def _answer(scenario: Scenario, table: Float) -> Answer:
         rows=tuple(rows),
         chart=_chart(rows, money),
         would_change=(
-            f"Response of the two-day product: below an odds ratio of {np.nanmean(ratios):.2f} ({_span(ratios)[0]:.2f} to "
-            f"{_span(ratios)[1]:.2f}) against the nine-day product the days are bought too dearly.",
+            f"Response of the two-day product: below an odds ratio of {np.nanmean(ratios):.2f} ({span(ratios)[0]:.2f} to "
+            f"{span(ratios)[1]:.2f}) against the nine-day product the days are bought too dearly.",
             "Release testing: where tests need expanded cells and take a week longer the seven days are gone; a trial of a two-day process "
             "had a vein-to-vein of two to six weeks (MFG136).",
             "A shorter agency clock: every month less to the decision is worth a month of the licensed gain.",
@@ -242,25 +235,15 @@ def _answer(scenario: Scenario, table: Float) -> Answer:
 
 
 def _chart(rows: list[dict[str, Any]], money: str) -> str:
-    shown = [row for row in rows if row["option"] != OPTIONS[NINE]]
-    order = [row["option"] for row in shown]
-    data = [
-        {"option": r["option"], "value": r["net benefit over nine-day only"], "low": r["low"], "high": r["high"]}
-        for r in shown
+    shown = [
+        {"label": r["option"], "value": r["net benefit over nine-day only"], "low": r["low"], "high": r["high"]}
+        for r in rows
+        if r["option"] != OPTIONS[NINE]
     ]
-    base = alt.Chart(points(data)).encode(
-        y=alt.Y(
-            "option:N", sort=order, title=None, axis=alt.Axis(domain=False, ticks=False, labelColor=INK, labelLimit=260)
-        )
-    )
-    rule = base.mark_rule(strokeWidth=3, opacity=0.45, color=CATEGORIES[0]).encode(
-        x=alt.X("low:Q", title=f"Net benefit per referred patient over nine-day only, {money} (95 % over draws)"),
-        x2="high:Q",
-    )
-    dot = base.mark_circle(size=70, opacity=1, color=CATEGORIES[0]).encode(x="value:Q")
-    zero = alt.Chart(points([{"x": 0.0}])).mark_rule(color=INK, strokeDash=[3, 3]).encode(x="x:Q")
-    return svg(
-        (zero + rule + dot).properties(width=410, height=alt.Step(28)),
-        "processes",
-        "Net benefit of four ways to use a two-day process against a nine-day process alone",
+    return interval_chart(
+        shown,
+        title=f"Net benefit per referred patient over nine-day only, {money} (95 % over draws)",
+        name="processes",
+        description="Net benefit of four ways to use a two-day process against a nine-day process alone",
+        order=[row["label"] for row in shown],
     )

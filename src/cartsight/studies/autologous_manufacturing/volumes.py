@@ -27,6 +27,7 @@ from cartsight.studies.autologous_manufacturing.networks import (
     network_scenario,
 )
 from cartsight.studies.autologous_manufacturing.numbers import NetworkNumbers
+from cartsight.studies.intervals import span
 
 Float = npt.NDArray[np.float64]
 
@@ -146,11 +147,6 @@ def manufacturing_models(
     return _answer(scenario, draws, shipped)
 
 
-def _span(sample: Float) -> tuple[float, float]:
-    low, high = np.nanquantile(sample, [0.025, 0.975])
-    return float(low), float(high)
-
-
 def _net_benefit(table: Float, threshold: float) -> Float:
     return np.asarray(threshold * table[..., QALYS] - table[..., PAID])
 
@@ -170,7 +166,7 @@ def _answer(scenario: Scenario, draws: Float, shipped: dict[str, list[float]]) -
     rows: list[dict[str, Any]] = []
     for j, volume in enumerate(VOLUMES):
         for i, network in enumerate(NETWORKS):
-            low, high = _span(draws[:, i, j, COST])
+            low, high = span(draws[:, i, j, COST])
             rows.append(
                 {
                     "referred a year": int(volume),
@@ -198,7 +194,7 @@ def _answer(scenario: Scenario, draws: Float, shipped: dict[str, list[float]]) -
                 Figure(
                     f"{network}: {name}, {REFERENCE_VOLUME:,.0f} referred a year",
                     float(point[i, reference, column]),
-                    *_span(draws[:, i, reference, column]),
+                    *span(draws[:, i, reference, column]),
                     unit,
                 )
             )
@@ -216,7 +212,7 @@ def _answer(scenario: Scenario, draws: Float, shipped: dict[str, list[float]]) -
             Figure(
                 f"{network} over central: cost per infused patient, 50 000 referred a year",
                 float(point[i, -1, COST] - point[central, -1, COST]),
-                *_span(gap[:, -1]),
+                *span(gap[:, -1]),
                 money,
             )
         )
@@ -224,7 +220,7 @@ def _answer(scenario: Scenario, draws: Float, shipped: dict[str, list[float]]) -
             Figure(
                 f"{network} over central: net benefit per referred patient, {REFERENCE_VOLUME:,.0f} referred a year",
                 float(benefit[i, reference] - benefit[central, reference]),
-                *_span(benefits[:, i, reference] - benefits[:, central, reference]),
+                *span(benefits[:, i, reference] - benefits[:, central, reference]),
                 money,
             )
         )
