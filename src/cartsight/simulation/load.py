@@ -1,8 +1,8 @@
 """Offered load of every resource, from routing probabilities: which one binds, and whether its queue can empty.
 
-Expected visits to each step solve v = e + P' v over states (step, retries used). The load of a group is the arrival
-rate times the sum over the delays inside its Seize ... Free of visits x mean delay. Time spent waiting for a second
-resource, or for a gate, while holding a first is not counted, so the load is a lower bound.
+The load of a group is the arrival rate times the sum over the delays inside its Seize ... Free of visits x mean delay,
+plus changeovers and repairs. Time spent waiting for a second resource, or for a gate, while holding a first is not
+counted, so the load is a lower bound.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from cartsight.core.distributions import Distribution
 from cartsight.core.errors import InputError
 from cartsight.simulation import steps as s
 from cartsight.simulation import tables as t
-from cartsight.simulation.compile import CompiledModel, successors
+from cartsight.simulation.compile import CompiledModel
+from cartsight.simulation.visits import groups_held, visits_of_lots, visits_per_entity
 
 Float = npt.NDArray[np.float64]
-MOST_STATES = 1_500
-State = tuple[int, tuple[tuple[int, int], ...]]
 
 
 class OverloadWarning(UserWarning):
@@ -61,6 +60,12 @@ def offered_load(
 ) -> list[ResourceLoad]:
     """Return the offered load of every resource, the one that binds first.
 
+    Changeovers count as the line meets them when work always waits: the product of a run is independent of that of the
+    run before, so that the mean over pairs of products is exact when served in order (campaign 1); campaigns of N runs
+    divide the changes by N, a lower bound. A server that breaks down loses its run and is out for the repair: with runs
+    of d days, exponential running times of mean R, repairs of mean D and restarts until the run is made, the load of a
+    run is (R + D)(e^(d/R) - 1), exact for constant d; other laws of the running time count by their mean.
+
     Parameters
     ----------
     compiled : CompiledModel
@@ -68,8 +73,8 @@ def offered_load(
     arrivals_per_day : float or mapping of program to float
         Arrival rate, of all programs for patients together when a number.
     attributes : mapping of name to array, optional
-        Attributes of the arrivals: they decide routing by attribute (else candidates share evenly) and effects on
-        delays (else the default of the attribute).
+        Attributes of the arrivals: they decide routing by attribute and the products of lines with a set-up (else
+        candidates and products share evenly) and effects on delays (else the default of the attribute).
     """
     model = compiled.model
     programs = [name for name in compiled.entries if model.entities[name] == "patient"]
@@ -78,30 +83,38 @@ def offered_load(
     else:
         rates = dict.fromkeys(programs, float(arrivals_per_day) / len(programs))
     given = attributes or {}
-    load = np.zeros(len(compiled.groups))
-    held = _held(compiled)
-    visits = sum(rate * visits_per_entity(compiled, compiled.entries[name]) for name, rate in rates.items())
+    held = groups_held(compiled)
+    runs = _runs(compiled, held, given)
+    lost = {pc: run.lost for pc, run in runs.items() if run.lost > 0.0}
+    visits = sum(rate * visits_per_entity(compiled, compiled.entries[name], lost=lost) for name, rate in rates.items())
     visits = np.asarray(visits, dtype=np.float64)
-    visits = visits + _lots(compiled, visits)
+    visits = visits + visits_of_lots(compiled, visits, lost=lost)
+    load = np.zeros(len(compiled.groups))
+    own: dict[tuple[int, str], float] = {}
     for pc, row in enumerate(compiled.tables.program.tolist()):
         if row[t.OP] == t.DELAY and visits[pc] > 0:
             load[list(held[pc])] += visits[pc] * _mean_delay(compiled, pc, given)
+        elif pc in runs and visits[pc] > 0:
+            for (g, name), days in runs[pc].extra_days.items():
+                own[g, name] = own.get((g, name), 0.0) + visits[pc] * days
+                load[[other for other in held[pc + 1] if other != g]] += visits[pc] * days
     offered = np.zeros(len(compiled.resources))
     pooled: list[ResourceLoad] = []
     for g, name in enumerate(compiled.groups):
         group = model.groups.get(name)
-        if load[g] == 0:
+        shares = _candidates(compiled, g, given)
+        work = {
+            candidate: (load[g] * share + own.get((g, candidate), 0.0)) * (1.0 + _repair_per_day(compiled, candidate))
+            for candidate, share in shares.items()
+        }
+        if not any(work.values()):
             continue
-        if group is None:
-            offered[compiled.resources.index(name)] += load[g]
-        elif group.rule == "fixed":
-            offered[compiled.resources.index(group.candidates[0])] += load[g]
-        elif group.rule == "by_attribute":
-            for number, share in _shares(given, group.attribute, group.matrix, len(group.candidates)).items():
-                offered[compiled.resources.index(group.candidates[number])] += load[g] * share
+        if group is None or group.rule in ("fixed", "by_attribute"):
+            for candidate, days in work.items():
+                offered[compiled.resources.index(candidate)] += days
         else:
-            capacity = sum(_capacity(compiled, candidate) for candidate in dict.fromkeys(group.candidates))
-            pooled.append(ResourceLoad(name, float(load[g]), capacity))
+            capacity = sum(_capacity(compiled, candidate) for candidate in shares)
+            pooled.append(ResourceLoad(name, float(sum(work.values())), capacity))
     single = [
         ResourceLoad(name, float(offered[i]), _capacity(compiled, name)) for i, name in enumerate(compiled.resources)
     ]
@@ -144,157 +157,104 @@ def check_load(
     return replace(compiled, warnings=(*compiled.warnings, message))
 
 
-def visits_per_entity(compiled: CompiledModel, entry: int) -> Float:
-    """Return the expected visits to every step of an entity that enters at `entry`, without clocks, shape (rows,).
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What set-ups and breakdowns do to one visit of a seize.
 
-    Tests of attributes and states count as even odds; effects on probabilities are left out.
+    `lost` is the probability that the server breaks down before it is given back; `extra_days` are the days by group
+    and resource that are held beside the delays which the model's steps count.
     """
-    numbers, edges = _explore(compiled, entry, counted=True)
-    if len(numbers) > MOST_STATES:
-        numbers, edges = _explore(compiled, entry, counted=False)
-    matrix = np.eye(len(numbers))
-    for here, there, p in edges:
-        matrix[there, here] -= p
-    start = np.zeros(len(numbers))
-    start[0] = 1.0
-    try:
-        expected = np.linalg.solve(matrix, start)
-    except np.linalg.LinAlgError:
-        raise InputError("a path never ends", field=compiled.row_names[entry]) from None
-    visits = np.zeros(len(compiled.row_names))
-    for (pc, _), number in numbers.items():
-        visits[pc] += expected[number]
-    return visits
+
+    lost: float
+    extra_days: Mapping[tuple[int, str], float]
 
 
-def _explore(
-    compiled: CompiledModel, entry: int, *, counted: bool
-) -> tuple[dict[State, int], list[tuple[int, int, float]]]:
-    """Number the states (step, retries used) that can be reached, and list the moves between them."""
-    rows = compiled.tables.program.tolist()
-    first: State = (entry, ())
-    numbers = {first: 0}
-    edges: list[tuple[int, int, float]] = []
-    pending = [first]
-    while pending and (len(numbers) <= MOST_STATES or not counted):
-        pc, used = pending.pop()
-        for target, p, after in _moves(compiled, rows[pc], pc, used, counted):
-            if p > 0.0:
-                state = (target, after)
-                if state not in numbers:
-                    numbers[state] = len(numbers)
-                    pending.append(state)
-                edges.append((numbers[pc, used], numbers[state], p))
-    return numbers, edges
-
-
-def _moves(
-    compiled: CompiledModel, row: list[int], pc: int, used: tuple[tuple[int, int], ...], counted: bool
-) -> list[tuple[int, float, tuple[tuple[int, int], ...]]]:
-    tables = compiled.tables
-    op = row[t.OP]
-    if op == t.END:
-        return []
-    if op == t.CHANCE:
-        p = float(tables.step_value[pc, 0])
-        return [(pc + 1, p, used), (row[t.B], 1.0 - p, used)]
-    if op == t.SWITCH:
-        shares = np.diff(tables.branch_cumulative[row[t.A] : row[t.A] + row[t.B]], prepend=0.0)
-        return [(int(tables.branch_target[row[t.A] + i]), float(p), used) for i, p in enumerate(shares)]
-    if op in (t.TEST, t.IN_STATE):
-        return [(pc + 1, 0.5, used), (row[t.D] if op == t.TEST else row[t.B], 0.5, used)]
-    if op == t.JUMP:
-        return [(row[t.A], 1.0, used)]
-    if op == t.RETRY:
-        if not counted:
-            again = row[t.C] / (row[t.C] + 1.0)
-            return [(row[t.A], again, used), (row[t.B], 1.0 - again, used)]
-        times = dict(used)
-        if times.get(pc, 0) >= row[t.C]:
-            return [(row[t.B], 1.0, used)]
-        times[pc] = times.get(pc, 0) + 1
-        return [(row[t.A], 1.0, tuple(sorted(times.items())))]
-    return [(pc + 1, 1.0, used)]
-
-
-def _held(compiled: CompiledModel) -> list[frozenset[int]]:
-    """Return the groups held at every step; checked models hold the same on every path to a step."""
-    rows = compiled.tables.program.tolist()
-    targets = compiled.tables.branch_target.tolist()
-    held: dict[int, frozenset[int]] = {}
-    broken = [row[t.EXTRA] for row in rows if row[t.OP] == t.SEIZE and row[t.EXTRA] >= 0]
-    pending = [(pc, frozenset[int]()) for pc in compiled.entries.values()]
-    pending += [
-        (pc, frozenset()) for action, pc in compiled.tables.clock_rule[:, 1:3].tolist() if action == t.FIRE_GOTO
-    ] + [(pc, frozenset()) for pc in broken]
-    while pending:
-        pc, before = pending.pop()
-        if pc in held:
-            continue
-        held[pc] = before
-        row = rows[pc]
-        named = frozenset(compiled.tables.seize_group[row[t.A] : row[t.A] + row[t.B]].tolist())
-        if row[t.OP] == t.SEIZE:
-            before = before | named
-        elif row[t.OP] == t.FREE:
-            before = before - named if named else frozenset()
-        pending += [(q, before) for q in successors(row, pc, targets) if row[t.OP] != t.SEIZE or q == pc + 1]
-    return [held.get(pc, frozenset()) for pc in range(len(rows))]
-
-
-def _lots(compiled: CompiledModel, visits: Float) -> Float:
-    """Return the visits of lots: as many as replace the doses that patients take, and of children."""
+def _runs(compiled: CompiledModel, held: list[frozenset[int]], given: Mapping[str, Float]) -> dict[int, _Run]:
+    """Return, by row, the seizes that take servers with a set-up or breakdowns."""
     model, tables = compiled.model, compiled.tables
-    rows = tables.program.tolist()
-    total = np.zeros_like(visits)
-    for number, name in enumerate(compiled.stocks):
-        stock = model.stocks[name]
-        if stock.lot_program is None or stock.reorder_point is None:
+    runs = {}
+    for pc, row in enumerate(tables.program.tolist()):
+        if row[t.OP] != t.SEIZE:
             continue
-        doses = sum(
-            visits[pc] * row[t.B] * _depot_share(compiled, row[t.A], number)
-            for pc, row in enumerate(rows)
-            if row[t.OP] == t.TAKE
-        )
-        per_lot = visits_per_entity(compiled, compiled.entries[stock.lot_program])
-        put = sum(
-            per_lot[pc] * _mean_doses(compiled, pc) * _depot_share(compiled, row[t.A], number)
-            for pc, row in enumerate(rows)
-            if row[t.OP] == t.PUT
-        )
-        if doses > 0 and put > 0:
-            total += per_lot * doses / put
-    for pc, row in enumerate(rows):
-        if row[t.OP] == t.SPAWN and visits[pc] > 0:
-            total += visits[pc] * visits_per_entity(compiled, row[t.A])
-    return total
+        extra: dict[tuple[int, str], float] = {}
+        all_lost = 0.0
+        for g in tables.seize_group[row[t.A] : row[t.A] + row[t.B]].tolist():
+            for name, share in _candidates(compiled, g, given).items():
+                setup, breakdown = model.setups.get(name), model.breakdowns.get(name)
+                if setup is None and breakdown is None:
+                    continue
+                change = _changeover_days(compiled, name, given)
+                if breakdown is None:
+                    extra[g, name] = share * change
+                    continue
+                days, running = _hold_days(compiled, pc, g, held, given), _mean(breakdown.running_days)
+                lost = -math.expm1(-(days + change) / running) if running > 0.0 else 1.0
+                extra[g, name] = share * (running * lost - days * (1.0 - lost))
+                all_lost += share * lost
+        if extra:
+            runs[pc] = _Run(min(all_lost, 1.0), extra)
+    return runs
 
 
-def _depot_share(compiled: CompiledModel, depot: int, stock: int) -> float:
-    """Return the share of a TAKE or PUT that goes to a stock: depots count as even, by row of their matrix."""
-    depots = compiled.model.depot_groups.get(compiled.depots[depot])
-    if depots is None:
-        return float(depot == stock)
-    numbers = range(len(depots.stocks)) if depots.matrix is None else [row[0] for row in depots.matrix]
-    chosen = [depots.stocks[i] == compiled.stocks[stock] for i in numbers]
-    return sum(chosen) / len(chosen)
+def _hold_days(
+    compiled: CompiledModel, pc: int, group: int, held: list[frozenset[int]], given: Mapping[str, Float]
+) -> float:
+    """Return the mean days from a seize until its group is given back, when nothing breaks down."""
+    rows = {at for at, groups in enumerate(held) if group in groups}
+    visits = visits_per_entity(compiled, pc + 1, within=rows)
+    program = compiled.tables.program
+    delays = (at for at in rows if program[at, t.OP] == t.DELAY and visits[at] > 0.0)
+    return sum(float(visits[at]) * _mean_delay(compiled, at, given) for at in delays)
 
 
-def _mean_doses(compiled: CompiledModel, pc: int) -> float:
-    name = compiled.row_names[pc]
-    for program in compiled.model.programs.values():
-        for step in program:
-            if isinstance(step, s.Put) and step.name == name:
-                if isinstance(step.doses, Distribution):
-                    return step.doses.mean
-                if isinstance(step.doses, str):
-                    model = compiled.model
-                    stocks = (
-                        model.depot_groups[step.stock].stocks if step.stock in model.depot_groups else (step.stock,)
-                    )
-                    return model.stocks[stocks[0]].doses_per_lot
-                return float(step.doses)
-    return 0.0
+def _changeover_days(compiled: CompiledModel, resource: str, given: Mapping[str, Float]) -> float:
+    """Return the mean days of set-up per run when work always waits."""
+    setup = compiled.model.setups.get(resource)
+    if setup is None:
+        return 0.0
+    days = np.array([[_mean(law) for law in row] for row in setup.changeover])
+    shares = np.zeros(setup.products)
+    for product, share in _shares(given, setup.attribute, None, setup.products).items():
+        if not 0 <= product < setup.products:
+            raise InputError(
+                "not the number of a product",
+                field=setup.attribute,
+                found=product,
+                allowed=f"0 to {setup.products - 1}",
+            )
+        shares[product] = share
+    changed = np.outer(shares, shares) / setup.campaign
+    np.fill_diagonal(changed, shares - shares * (1.0 - shares) / setup.campaign)
+    return float(np.sum(changed * days))
+
+
+def _repair_per_day(compiled: CompiledModel, resource: str) -> float:
+    """Return the mean days out of service for each day that a server is held."""
+    breakdown = compiled.model.breakdowns.get(resource)
+    if breakdown is None:
+        return 0.0
+    running = _mean(breakdown.running_days)
+    return _mean(breakdown.repair_days) / running if running > 0.0 else math.inf
+
+
+def _candidates(compiled: CompiledModel, g: int, given: Mapping[str, Float]) -> dict[str, float]:
+    """Return the resources of a group and the share of its work that each gets; pools share by capacity."""
+    name = compiled.groups[g]
+    group = compiled.model.groups.get(name)
+    if group is None:
+        return {name: 1.0}
+    if group.rule == "fixed":
+        return {group.candidates[0]: 1.0}
+    shares: dict[str, float] = {}
+    if group.rule == "by_attribute":
+        for number, share in _shares(given, group.attribute, group.matrix, len(group.candidates)).items():
+            candidate = group.candidates[number]
+            shares[candidate] = shares.get(candidate, 0.0) + share
+        return shares
+    names = list(dict.fromkeys(group.candidates))
+    capacity = [_capacity(compiled, candidate) for candidate in names]
+    total = sum(capacity)
+    return {each: c / total if total > 0.0 else 1.0 / len(names) for each, c in zip(names, capacity, strict=True)}
 
 
 def _mean_delay(compiled: CompiledModel, pc: int, given: Mapping[str, Float]) -> float:
@@ -302,7 +262,7 @@ def _mean_delay(compiled: CompiledModel, pc: int, given: Mapping[str, Float]) ->
     for program, steps in compiled.model.programs.items():
         for step in steps:
             if isinstance(step, s.Delay) and step.name == name:
-                mean = step.law.mean if isinstance(step.law, Distribution) else float(step.law)
+                mean = _mean(step.law)
                 if not step.log_effects:
                     return mean
                 patient = compiled.model.entities[program] == "patient"
@@ -313,6 +273,10 @@ def _mean_delay(compiled: CompiledModel, pc: int, given: Mapping[str, Float]) ->
                 )
                 return mean * float(np.mean(np.exp(score)))
     return 0.0
+
+
+def _mean(law: Distribution | float) -> float:
+    return law.mean if isinstance(law, Distribution) else float(law)
 
 
 def _shares(
