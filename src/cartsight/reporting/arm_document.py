@@ -251,6 +251,8 @@ def _plant(run: ArmRun) -> dict[str, Any] | None:
         "doses_taken": plant.doses_taken,
         "doses_expired": plant.doses_expired,
         "stock_out_fraction": plant.stock_out_fraction,
+        "causes_out_of_specification": plant.causes,
+        "waiting_days_per_batch": plant.waiting_days,
         "stores": [asdict(store) for store in plant.stores],
         "counts": dict(plant.counts),
         "lot_metrics": {name: value(run) for name, (_, _, value) in LOT_METRICS.items()} if plant.stores else {},
