@@ -133,8 +133,8 @@ def instance_command(
 
 
 @app.command("schema")
-def schema_command() -> None:
-    """Print the JSON Schema of a plan file."""
+def schema_command(json: Json = False) -> None:
+    """Print the JSON Schema of a plan file (JSON with and without --json)."""
     from cartsight.planning import plan_schema
 
     print(plan_schema())
