@@ -174,6 +174,21 @@ def test_the_shipped_example_runs_and_names_its_causes() -> None:
     assert sum(flow.plant.causes.values()) == flow.plant.out_of_specification
 
 
+def test_the_shipped_example_runs_at_draws_of_its_parameters() -> None:
+    scenario = load_scenario("plant-floor-example").with_analysis(patients=100)
+    rng = np.random.default_rng(2)
+    for seed in range(3):
+        draw = {}
+        for path, value in scenario.numbers().items():
+            uncertainty = value.quantity.uncertainty
+            if path.startswith("arms.autologous-central") and uncertainty is not None:
+                draw[path] = float(uncertainty.law.quantile(rng.random(1))[0])
+        flow = run_flow(scenario.with_values(draw), "autologous-central", seed)
+        assert np.isfinite(flow.trajectories.end_day).all()
+        assert flow.plant is not None
+        assert sum(flow.plant.causes.values()) == flow.plant.out_of_specification
+
+
 # Flow of the scenario of the tests before these fields existed, seed 11: started, failed, out of specification, released,
 # infused and the sum of the days to each patient's end.
 BEFORE = {
