@@ -11,6 +11,7 @@ from scipy import stats
 
 from cartsight.core.logit_normal import logit_normal_mixture_intercept, logit_normal_mixture_intercept_given
 from cartsight.scenario import Scenario
+from cartsight.scenario.arms import AutologousArm, Site
 from cartsight.simulation import FlowResult, compile_model
 from cartsight.simulation.pathways import build_model, generate_patients, observation_window, run_flow
 from cartsight.simulation.pathways import trajectory as t
@@ -39,6 +40,12 @@ def quiet(process: Raw | None = None, arm: Raw | None = None, *, patients: int =
     (plant,) = mine["sites"].values()
     plant |= {"lines": 300, "quality_control_lanes": 300} | site
     return build(raw)
+
+
+def plant_of(scenario: Scenario) -> Site:
+    arm = scenario.arms["autologous"]
+    assert isinstance(arm, AutologousArm)
+    return arm.plants[0]
 
 
 def flow_of(scenario: Scenario, seed: int = 5) -> FlowResult:
@@ -202,13 +209,15 @@ def test_stated_shares_and_mean_time_hold_with_effects_of_the_starting_material(
     raw["care_pathway"]["infusion_bed"]["beds_per_hospital"] = 200
     flow = run_flow(build(raw), "autologous", 17)
     trajectories = flow.trajectories
-    first, failed, rejected = {}, {}, {}
+    first: dict[int, float] = {}
+    failed: dict[int, float] = {}
+    rejected: dict[int, float] = {}
     for table, kind in ((first, t.BATCH_STARTED), (failed, t.BATCH_FAILED), (rejected, t.OUT_OF_SPECIFICATION)):
         rows, day = trajectories.events(kind)
         for row, on in zip(rows.tolist(), day.tolist(), strict=True):
             table[row] = min(on, table.get(row, math.inf))
     rows, day = trajectories.events(t.BATCH_STARTED)
-    second = {}
+    second: dict[int, float] = {}
     for row, on in sorted(zip(rows.tolist(), day.tolist(), strict=True), key=lambda item: item[1]):
         if on > first[row]:
             second.setdefault(row, on)
@@ -249,18 +258,16 @@ def test_intercepts_of_mixtures_meet_direct_sampling() -> None:
 
 
 def test_openings_ramps_and_expansions_by_hand() -> None:
-    (site,) = (
+    site = plant_of(
         quiet(
             lines=10,
             opens_on_day=100,
             ramp_up=[[0, 2], [30, 6], [90, 10]],
             expansions={"hall": {"decided_on_day": 50, "lead_time": days(200), "lines": 5}},
         )
-        .arms["autologous"]
-        .plants
-    )  # type: ignore[union-attr]
+    )
     assert line_changes(site) == ((0.0, 0), (100.0, 2), (130.0, 6), (190.0, 10), (250.0, 15))
-    fills = media_fill_days(quiet(lines=10, media_fills={"per_year": 2, "days": 3}).arms["autologous"].plants[0], 1)  # type: ignore[union-attr]
+    fills = media_fill_days(plant_of(quiet(lines=10, media_fills={"per_year": 2, "days": 3})), 1)
     assert [lines for _, _, lines in fills] == [3.0, 3.0, 2.0, 2.0] * 2
     assert fills[0][:2] == (91.0, 94.0) and fills[1][:2] == (94.0, 97.0)
     shifts = [
@@ -268,7 +275,7 @@ def test_openings_ramps_and_expansions_by_hand() -> None:
         {"days": ["tue"], "from_hour": 12, "to_hour": 24, "teams": 3},
     ]
     scenario = quiet({"hands_on_start": days(0.1)}, operator_shifts=shifts, operators_trained=probability(0.5))
-    most, calendar = shift_calendar(scenario.arms["autologous"].plants[0])  # type: ignore[union-attr]
+    most, calendar = shift_calendar(plant_of(scenario))
     # Half of 4, of 4 + 3 and of 3 teams, rounded down.
     assert most == 3
     assert calendar.windows == ((0.25, 0.75, 2.0), (1.25, 1.5, 2.0), (1.5, 1.75, 3.0), (1.75, 2.0, 1.0))
