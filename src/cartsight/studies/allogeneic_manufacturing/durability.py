@@ -186,7 +186,9 @@ def _answer(scenario: Scenario, equal: Float, table: Float, grown_less: Float) -
     own = equal[:, -1]
     titles = ("both at cost of goods", "both at their prices")
     rows: list[dict[str, Any]] = []
-    figures = [Figure("share of complete responders cured, allogeneic, today", float(own.mean()), *span(own), "share")]
+    figures = [
+        Figure("share of complete responders cured, allogeneic, today", float(np.median(own)), *span(own), "share")
+    ]
     for i, title in enumerate(titles):
         reached = float(np.mean(own >= equal[:, i]))
         rows.append(
@@ -210,11 +212,14 @@ def _answer(scenario: Scenario, equal: Float, table: Float, grown_less: Float) -
     for i, name in enumerate(NAMES):
         figures += [
             Figure(
-                f"{name}: cost per infused patient, change", float(table[:, i, 0].mean()), *span(table[:, i, 0]), money
+                f"{name}: cost per infused patient, change",
+                float(np.median(table[:, i, 0])),
+                *span(table[:, i, 0]),
+                money,
             ),
             Figure(
                 f"{name}: gain in durable share that pays for it",
-                float(np.nanmean(table[:, i, 2])),
+                float(np.nanmedian(table[:, i, 2])),
                 *span(table[:, i, 2]),
                 "share",
             ),
@@ -222,7 +227,7 @@ def _answer(scenario: Scenario, equal: Float, table: Float, grown_less: Float) -
         rows.append(
             {
                 "question": f"{name}: gain in durable share that pays for it",
-                "value": float(np.nanmean(table[:, i, 2])),
+                "value": float(np.nanmedian(table[:, i, 2])),
                 "low": span(table[:, i, 2])[0],
                 "high": span(table[:, i, 2])[1],
                 "draws in which today's reaches it": None,
@@ -232,26 +237,26 @@ def _answer(scenario: Scenario, equal: Float, table: Float, grown_less: Float) -
     figures.append(
         Figure(
             "one doubling less, with its assumed effect on response: net benefit, change",
-            float(grown_less.mean()),
+            float(np.median(grown_less)),
             *span(grown_less),
             money,
         )
     )
     at_cost, at_price = rows[0], rows[1]
-    dearest = max(range(len(NAMES)), key=lambda i: float(np.nanmean(table[:, i, 2])))
+    dearest = max(range(len(NAMES)), key=lambda i: float(np.nanmedian(table[:, i, 2])))
     gap = float(np.median(shown[:, 0] - own))
     answer = (
         f"At cost of goods an allogeneic product equals the central autologous one when {at_cost['value']:.0%} of complete responders stay "
-        f"in remission ({at_cost['low']:.0%} to {at_cost['high']:.0%}); today's {own.mean():.0%} (two small trials) is enough in "
+        f"in remission ({at_cost['low']:.0%} to {at_cost['high']:.0%}); today's {np.median(own):.0%} (two small trials) is enough in "
         f"{at_cost['draws in which today' + chr(39) + 's reaches it']:.0%} of draws. At the prices of the scenario it takes "
         f"{at_price['value']:.0%}. The median distance is {gap * 100:+.0f} points. Manufacturing can buy durability cheaply: "
         + ", ".join(
-            f"{name} pays for itself with {float(np.nanmean(table[:, i, 2])) * 100:+.1f} points"
+            f"{name} pays for itself with {float(np.nanmedian(table[:, i, 2])) * 100:+.1f} points"
             for i, name in enumerate(NAMES)
         )
         + f". {NAMES[dearest].capitalize()} has to give back most. One doubling less is the only decision "
         f"with an assumed effect on response as well ({_effect(scenario):+.2f} log-odds per doubling): with it the net benefit moves by "
-        f"{grown_less.mean():,.0f} {money} per referred patient ({span(grown_less)[0]:,.0f} to {span(grown_less)[1]:,.0f}). Cost of goods "
+        f"{np.median(grown_less):,.0f} {money} per referred patient ({span(grown_less)[0]:,.0f} to {span(grown_less)[1]:,.0f}). Cost of goods "
         "is so small beside what a durable response is worth that almost any decision that buys durability is worth making, if it buys any; "
         "that no trial has varied one of them is the gap in the evidence."
     )
@@ -279,7 +284,7 @@ def _answer(scenario: Scenario, equal: Float, table: Float, grown_less: Float) -
 
 def _points(gain: Float) -> str:
     """Return a gain of the durable share in points; less than one point is not told from nothing."""
-    mean = float(np.nanmean(gain)) * 100.0
+    mean = float(np.nanmedian(gain)) * 100.0
     return "less than one point" if mean < 1.0 else f"{mean:.0f} points"
 
 
@@ -293,7 +298,7 @@ def _chart(table: Float) -> str:
     rows = []
     for i, name in enumerate(NAMES):
         low, high = span(table[:, i, 2])
-        rows.append({"label": name, "value": float(np.nanmean(table[:, i, 2])), "low": low, "high": high})
+        rows.append({"label": name, "value": float(np.nanmedian(table[:, i, 2])), "low": low, "high": high})
     return interval_chart(
         rows,
         title="Gain in durable share of complete responders that pays for the decision (95 % over draws)",

@@ -271,6 +271,11 @@ def many_sites(draws: int, seed: int, progress: Progress, patients: int | None =
     return _answer(scenario, tables[0], tables[1], tables[2], tables[3])
 
 
+def _middle(sample: npt.ArrayLike) -> float:
+    """Return the median over draws: where a lot comes out tiny in a draw its cost has no upper end."""
+    return float(np.nanmedian(np.asarray(sample, dtype=np.float64)))
+
+
 def _answer(scenario: Scenario, table: Float, reach: Float, plans: Float, risks: Float) -> Answer:
     money = scenario.analysis.money
     names = list(designs(scenario))
@@ -281,11 +286,11 @@ def _answer(scenario: Scenario, table: Float, reach: Float, plans: Float, risks:
         rows.append(
             {
                 "design": name,
-                "cost per infused": float(table[:, i, COST].mean()),
-                "days to infusion": float(table[:, i, DAYS].mean()),
-                "orders that waited": float(table[:, i, WAITED].mean()),
-                "doses expired": float(table[:, i, EXPIRED].mean()),
-                "net benefit over the scenario": float((table[:, i, BENEFIT] - base[:, BENEFIT]).mean()),
+                "cost per infused": _middle(table[:, i, COST]),
+                "days to infusion": _middle(table[:, i, DAYS]),
+                "orders that waited": _middle(table[:, i, WAITED]),
+                "doses expired": _middle(table[:, i, EXPIRED]),
+                "net benefit over the scenario": _middle(table[:, i, BENEFIT] - base[:, BENEFIT]),
                 "low": low,
                 "high": high,
             }
@@ -300,32 +305,32 @@ def _answer(scenario: Scenario, table: Float, reach: Float, plans: Float, risks:
         rows.append(
             {
                 "design": f"inspect {size} vials" if size else "inspect none",
-                "cost per infused": float(plans[:, i, COST].mean()),
-                "days to infusion": float(plans[:, i, DAYS].mean()),
-                "orders that waited": float(plans[:, i, WAITED].mean()),
-                "doses expired": float(plans[:, i, EXPIRED].mean()),
-                "net benefit over the scenario": float(change.mean()),
+                "cost per infused": _middle(plans[:, i, COST]),
+                "days to infusion": _middle(plans[:, i, DAYS]),
+                "orders that waited": _middle(plans[:, i, WAITED]),
+                "doses expired": _middle(plans[:, i, EXPIRED]),
+                "net benefit over the scenario": _middle(change),
                 "low": low,
                 "high": high,
             }
         )
-    best = int(np.argmax(plan_benefit.mean(axis=0)))
+    best = int(np.argmax(np.median(plan_benefit - plan_benefit[:, :1], axis=0)))
     figures = []
     for i, factor in enumerate(REACH):
         figures += [
             Figure(
                 f"patients treated from a bad lot, {factor:g} x the doses",
-                float(reach[:, i, 0].mean()),
+                _middle(reach[:, i, 0]),
                 *span(reach[:, i, 0]),
             ),
             Figure(
                 f"doses withdrawn in a recall, {factor:g} x the doses",
-                float(reach[:, i, 1].mean()),
+                _middle(reach[:, i, 1]),
                 *span(reach[:, i, 1]),
             ),
             Figure(
                 f"net benefit lost by a bad lot, {factor:g} x the doses",
-                float(reach[:, i, 2].mean()),
+                _middle(reach[:, i, 2]),
                 *span(reach[:, i, 2]),
                 money,
             ),
@@ -334,7 +339,7 @@ def _answer(scenario: Scenario, table: Float, reach: Float, plans: Float, risks:
         figures.append(
             Figure(
                 f"bad lots accepted when {size} vials are inspected",
-                float(risks[:, i, 0].mean()),
+                _middle(risks[:, i, 0]),
                 *span(risks[:, i, 0]),
                 "share",
             )
@@ -352,11 +357,11 @@ def _answer(scenario: Scenario, table: Float, reach: Float, plans: Float, risks:
         f"({short_life['net benefit over the scenario']:,.0f} {money} per referred patient), and lots four times as large expire "
         f"{four['doses expired']:.0%} at the shelf life as it is. Depots in the regions bring doses {rows[0]['days to infusion'] - depots['days to infusion']:.1f} "
         f"days nearer and move net benefit by {depots['net benefit over the scenario']:,.0f}. A bad lot reaches "
-        f"{reach[:, one, 0].mean():.0f} patients before it is recalled ({reach[:, REACH.index(4.0), 0].mean():.0f} when lots are four "
-        f"times as large: a lot that waits behind others is found before it is used), {reach[:, one, 1].mean():.0f} doses are withdrawn, and it costs {lost.mean() / 1e3:,.0f} thousand {money} of net "
-        f"benefit, nearly all of it in those who were treated. Among plans that accept no defective vial the best in the mean inspects "
-        f"{PLANS[best]} ({risks[:, best, 0].mean():.0%} of bad lots pass); vials inspected are doses not given, so more inspection than "
-        f"that costs more than it finds."
+        f"{_middle(reach[:, one, 0]):.0f} patients before it is recalled ({_middle(reach[:, REACH.index(4.0), 0]):.0f} when lots are four "
+        f"times as large: a lot that waits behind others is found before it is used), {_middle(reach[:, one, 1]):.0f} doses are withdrawn, and it costs {_middle(lost) / 1e3:,.0f} thousand {money} of net "
+        f"benefit, nearly all of it in those who were treated. Among plans that accept no defective vial the best by the median inspects "
+        f"{PLANS[best] or 'none'} ({_middle(risks[:, best, 0]):.0%} of bad lots pass): vials inspected are doses not given, and with "
+        f"{_bad_lots(scenario):.0%} of lots bad more inspection costs more than it finds."
     )
     return Answer(
         question=QUESTION,
@@ -375,18 +380,29 @@ def _answer(scenario: Scenario, table: Float, reach: Float, plans: Float, risks:
     )
 
 
+def _bad_lots(scenario: Scenario) -> float:
+    sampling = _arm(scenario).lots.sampling
+    assert sampling is not None
+    return sampling.bad_lots.x
+
+
 def _would_change(plan_benefit: Float, risks: Float, lots: Float, lost: Float, money: str) -> tuple[str, ...]:
     gain = plan_benefit - plan_benefit[:, :1]
     last = len(PLANS) - 1
     # Inspecting most instead of none pays from this share of bad lots on, all else as it is.
     cost_of_vials = -(gain[:, last] - (risks[:, 0, 2] - risks[:, last, 2]) * lots * lost)
-    needed = float(np.mean(cost_of_vials) / np.mean(lots * lost))
+    needed = _middle(cost_of_vials) / _middle(lots * lost)
+    inspection = (
+        f"Bad lots: inspecting {PLANS[last]} vials of every lot pays against none when it keeps more than {needed:.0%} of released lots from "
+        "being bad; with fewer bad lots the vials are better given."
+        if needed < 1.0
+        else f"Larger lots: {PLANS[last]} vials of every lot are too large a part of lots of this size to be inspected, however many are bad."
+    )
     return (
-        f"Bad lots: inspecting {PLANS[last]} vials of every lot pays against none when it keeps more than {needed:.1%} of released lots from "
-        "being bad; with fewer bad lots the vials are better given.",
+        inspection,
         "A defect found sooner, or lots that wait in stock before they are used: reach counts the days between first use and recall.",
         f"Harm: at an odds ratio of response nearer to 1 a recall costs the withdrawn doses alone, a small part of the "
-        f"{float(lost.mean()) / 1e3:,.0f} thousand {money} of today.",
+        f"{_middle(lost) / 1e3:,.0f} thousand {money} of today.",
     )
 
 
@@ -395,7 +411,7 @@ def _chart(reach: Float, risks: Float) -> str:
         {
             "size": f"{factor:g} x",
             "order": factor,
-            "value": float(reach[:, i, 0].mean()),
+            "value": _middle(reach[:, i, 0]),
             "low": span(reach[:, i, 0])[0],
             "high": span(reach[:, i, 0])[1],
         }
@@ -416,7 +432,7 @@ def _chart(reach: Float, risks: Float) -> str:
     plan_data = [
         {
             "plan": str(size),
-            "value": float(risks[:, i, 0].mean()),
+            "value": _middle(risks[:, i, 0]),
             "low": span(risks[:, i, 0])[0],
             "high": span(risks[:, i, 0])[1],
         }

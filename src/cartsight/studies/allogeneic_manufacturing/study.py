@@ -44,7 +44,7 @@ def run(*, seed: int | None = None, draws: int | None = None, progress: Progress
         summary=(
             "Donor-derived and iPSC-derived cells for third-line large B-cell lymphoma. Lots are built up from donors, culture, edits and "
             "fill, wait in stock and reach patients from referral to outcome; the product costs what making it costs. Values are means over "
-            "parameter draws unless they say otherwise, intervals 95 % of them, on the same patients and lots for every design within a draw."
+            "parameter draws in the first question and medians in the others, intervals 95 % of them, on the same patients and lots for every design within a draw."
         ),
         scenario=scenario.name,
         money=scenario.analysis.money,
