@@ -25,7 +25,7 @@ from cartsight.simulation.event_list import (
     drop_first,
     push,
 )
-from cartsight.simulation.jit import helper, kernel
+from cartsight.simulation.jit import kernel
 from cartsight.simulation.kernel_clocks import (
     arm,
     disarm,
@@ -40,8 +40,9 @@ from cartsight.simulation.kernel_servers import (
     REPAIR_TIME,
     RUNNING_TIME,
     blocking_server,
+    change_servers,
     choose,
-    drain,
+    clear_slot,
     end_changeover,
     fail_unit,
     first_waiting,
@@ -62,14 +63,15 @@ from cartsight.simulation.kernel_stocks import (
     change_on_hand,
     choose_stock,
     class_now,
+    expire,
     hand_out,
+    lots_to_start,
     serve_stock,
     withdraw,
 )
+from cartsight.simulation.kernel_values import amount_of, applied, holds
 from cartsight.simulation.state import (
     BATCH_DOSES,
-    BATCH_HOW,
-    BATCH_LOST,
     BATCHES,
     BREAK_TIME,
     CAPACITY_CHANGE,
@@ -90,7 +92,6 @@ from cartsight.simulation.state import (
     DOSED,
     EVENTS,
     EXPIRY,
-    HAZARD_TIME,
     HEALTH,
     HEAP,
     HELD,
@@ -103,7 +104,6 @@ from cartsight.simulation.state import (
     MODE,
     NEXT,
     ORDERED,
-    ORIGIN,
     PARENT,
     PART_MASK,
     PATIENT,
@@ -149,7 +149,6 @@ from cartsight.simulation.tables import (
     BAD_PRODUCT,
     BAD_ROUTE,
     BREAKDOWN,
-    CAPACITY,
     CHANCE,
     DELAY,
     DISARM,
@@ -157,12 +156,9 @@ from cartsight.simulation.tables import (
     EFFECT,
     EFFECTS,
     EVENT_CAP,
-    EXP,
-    EXPIRED,
     EXTRA,
     FIRE_GOTO,
     FIRE_STATE,
-    FLOOR,
     FREE,
     FROM_ATTRIBUTE,
     FROM_COUNTER,
@@ -176,13 +172,11 @@ from cartsight.simulation.tables import (
     JOIN,
     JUMP,
     LAW,
-    LOG,
     MARK,
     NO_REVIEW,
     OCCURRENCE,
     OK,
     OP,
-    ORDER_UP_TO,
     PRIORITY,
     PRODUCT_OF_LOT,
     PRODUCT_OF_PATIENT,
@@ -219,34 +213,6 @@ from cartsight.simulation.tables import (
 
 INF = math.inf
 IDLE_CHANGES = 100_000
-
-
-@helper
-def holds(comparison, x, y):
-    """Return whether a comparison holds."""
-    if comparison == 0:
-        return x < y
-    if comparison == 1:
-        return x <= y
-    if comparison == 2:
-        return x == y
-    if comparison == 3:
-        return x != y
-    if comparison == 4:
-        return x > y
-    return x >= y
-
-
-@helper
-def applied(function, x):
-    """Return a function of a value, NaN where it is not defined."""
-    if function == LOG:
-        return math.log(x) if x > 0.0 else math.nan
-    if function == EXP:
-        return math.exp(x)
-    if function == FLOOR:
-        return float(math.floor(x))
-    return 1.0 / x if x != 0.0 else math.nan
 
 
 @kernel
@@ -343,20 +309,10 @@ def interpret(
             for s in range(stocks):
                 if review[s]:
                     review[s] = False
-                    rule = stock_rule[s, 0]
-                    if rule != NO_REVIEW and (patients > 0 or upcoming < arrivals):
-                        level = stock_level[s, 0]
-                        planned = stock_level[s, 2]
-                        target = stock_level[s, 1]
-                        if now >= stock_level[s, 3]:
-                            level = -1.0
-                            target = 0.0 if rule == ORDER_UP_TO else 1.0
-                        position = on_hand[s] + on_order[s] + planned * to_start[s] - short[s]
-                        while position <= level:
-                            need = target - position if rule == ORDER_UP_TO else target
-                            lots = np.int64(math.ceil(need / planned))
-                            to_start[s] += lots
-                            position += lots * planned
+                    if stock_rule[s, 0] != NO_REVIEW and (patients > 0 or upcoming < arrivals):
+                        to_start[s] += lots_to_start(
+                            s, now, stock_rule, stock_level, on_hand, on_order, short, to_start
+                        )
                 if to_start[s] > 0:
                     to_start[s] -= 1
                     birth = True
@@ -404,19 +360,10 @@ def interpret(
                 if kind == CAPACITY_CHANGE:
                     r = row
                     slot = -1
-                    at = change_at[r]
-                    drain(r, now, clipped, free, down, drained, statistics)
-                    statistics[r, CAPACITY] += capacity[r] * (now - capacity_since[r, 0])
-                    statistics[r, CAPACITY + 1] += capacity[r] * (clipped - capacity_since[r, 1])
-                    capacity_since[r, 0] = now
-                    capacity_since[r, 1] = clipped
-                    free[r] += change_capacity[at] - capacity[r]
-                    capacity[r] = change_capacity[at]
-                    at += 1
-                    if at == calendar_rule[r, 0] + calendar_rule[r, 1]:
-                        at = calendar_rule[r, 2]
-                        change_shift[r] += calendar_period[r]
-                    change_at[r] = at
+                    at = change_servers(
+                        r, now, clipped, free, down, drained, capacity, capacity_since, change_at, change_shift,
+                        change_capacity, calendar_rule, calendar_period, statistics,
+                    )  # fmt: skip
                     if at >= 0:
                         heap = push(times, orders, heap, change_time[at] + change_shift[r], r << ROW_SHIFT)
                     serve(r, now, clipped, inside, classes, L, F, first, last, free, waiting, capacity, server_rule,
@@ -445,25 +392,10 @@ def interpret(
                 if kind == EXPIRY:
                     batch = row
                     slot = -1
-                    doses = batch_left[batch]
-                    if doses > 0:
+                    if batch_left[batch] > 0:
                         s = batch_stock[batch]
-                        before = -1
-                        at = head[s]
-                        while at != batch:
-                            before = at
-                            at = following[at]
-                        if before < 0:
-                            head[s] = following[batch]
-                        else:
-                            following[before] = following[batch]
-                        batch_left[batch] = 0
-                        batch_record[batch, BATCH_LOST] = doses
-                        batch_record[batch, BATCH_HOW] = 1
-                        batch_time[batch, 1] = now
-                        change_on_hand(s, -doses, now, clipped, on_hand, stock_statistics)
-                        stock_statistics[s, EXPIRED] += doses
-                        stock_statistics[s, EXPIRED + 1] += doses * inside
+                        expire(s, batch, now, clipped, inside, on_hand, head, following, batch_left, batch_record,
+                               batch_time, stock_statistics)  # fmt: skip
                         review[s] = True
                     continue
                 row = L[slot, ROW]
@@ -479,54 +411,23 @@ def interpret(
                         L[slot, HEALTH] = clock_rule[k, 2]
                         disarm(k, slot, clocks)
                         rescale_hazards(
-                            clock_rule,
-                            clock_break,
-                            clock_rate,
-                            effect_attribute,
-                            effect_beta,
-                            slot,
-                            now,
-                            L,
-                            F,
-                            clocks,
-                            attribute,
-                            base,
-                        )
+                            clock_rule, clock_break, clock_rate, effect_attribute, effect_beta, slot, now, L, F,
+                            clocks, attribute, base,
+                        )  # fmt: skip
                         if clock_rule[k, 0] == HAZARD:
                             arm(
-                                clock_rule,
-                                clock_break,
-                                clock_rate,
-                                clock_slot,
-                                effect_attribute,
-                                effect_beta,
-                                law_code,
-                                law_parameter,
-                                knot_probability,
-                                knot_value,
-                                k,
-                                slot,
-                                now,
-                                keys[slot],
-                                flip,
-                                L,
-                                F,
-                                clocks,
-                                counts,
-                                attribute,
-                                base,
-                            )
+                                clock_rule, clock_break, clock_rate, clock_slot, effect_attribute, effect_beta,
+                                law_code, law_parameter, knot_probability, knot_value, k, slot, now, keys[slot],
+                                flip, L, F, clocks, counts, attribute, base,
+                            )  # fmt: skip
                             first_clock(clock_rule, slot, F, clocks)
                         # The step goes on; its end may now come before the next clock, or after it.
                         if L[slot, MODE] == DELAYED and F[slot, STEP_TIME] <= F[slot, CLOCK_TIME]:
                             L[slot, VERSION] = (L[slot, VERSION] + 1) & VERSION_MASK
                             heap = push(
-                                times,
-                                orders,
-                                heap,
-                                F[slot, STEP_TIME],
+                                times, orders, heap, F[slot, STEP_TIME],
                                 STEP_END << CLASS_SHIFT | row << ROW_SHIFT | L[slot, VERSION],
-                            )
+                            )  # fmt: skip
                         elif F[slot, CLOCK_TIME] < INF:
                             L[slot, VERSION] = (L[slot, VERSION] + 1) & VERSION_MASK
                             heap = push(
@@ -570,20 +471,9 @@ def interpret(
                     F[slot, BREAK_TIME] = INF
                     first_clock(clock_rule, slot, F, clocks)
                     count = give_back(
-                        slot,
-                        -1,
-                        now,
-                        clipped,
-                        L,
-                        free,
-                        down,
-                        drained,
-                        server_rule,
-                        units,
-                        unit_time,
-                        statistics,
+                        slot, -1, now, clipped, L, free, down, drained, server_rule, units, unit_time, statistics,
                         returned,
-                    )
+                    )  # fmt: skip
                     for i in range(count):
                         serve(
                             returned[i], now, clipped, inside, classes, L, F, first, last, free, waiting, capacity,
@@ -602,28 +492,10 @@ def interpret(
                 slot = slots
                 slots += 1
             live += 1
-            L[slot, HELD] = 0
-            L[slot, WANTED] = 0
-            L[slot, CLASS] = 0
-            L[slot, CHILDREN] = 0
-            L[slot, PARENT] = -1
-            L[slot, VERSION] = 0
-            L[slot, MODE] = RUNNING
-            L[slot, KIND] = born
-            F[slot, ORDERED] = 0.0
-            F[slot, ORIGIN] = now
-            F[slot, HAZARD_TIME] = now
-            F[slot, CLOCK_TIME] = INF
-            F[slot, CLOCK_PUSHED] = INF
-            F[slot, BREAK_TIME] = INF
+            clear_slot(slot, born, now, counters, clock_count, L, F, counts, clocks)
             if differ:
                 memory[slot, CHANGE] = -1
                 memory[slot, CHANGING] = -1
-            for i in range(counters):
-                counts[slot, i] = 0
-            for k in range(clock_count):
-                clocks[slot, 3 * k] = -1.0
-                clocks[slot, 3 * k + 2] = INF
             if born == PATIENT:
                 row = upcoming
                 upcoming += 1
@@ -635,28 +507,10 @@ def interpret(
                 for k in range(clock_count):
                     if clock_rule[k, 3] == 1:
                         arm(
-                            clock_rule,
-                            clock_break,
-                            clock_rate,
-                            clock_slot,
-                            effect_attribute,
-                            effect_beta,
-                            law_code,
-                            law_parameter,
-                            knot_probability,
-                            knot_value,
-                            k,
-                            slot,
-                            now,
-                            keys[slot],
-                            flip,
-                            L,
-                            F,
-                            clocks,
-                            counts,
-                            attribute,
-                            base,
-                        )
+                            clock_rule, clock_break, clock_rate, clock_slot, effect_attribute, effect_beta, law_code,
+                            law_parameter, knot_probability, knot_value, k, slot, now, keys[slot], flip, L, F,
+                            clocks, counts, attribute, base,
+                        )  # fmt: skip
                 if clock_count > 0:
                     first_clock(clock_rule, slot, F, clocks)
             else:
@@ -735,17 +589,8 @@ def interpret(
                 u = uniform(keys[slot], slot_hash[pc, 0], next_occurrence(counts, slot, P[pc, OCCURRENCE]), flip)
                 p = step_value[pc, 0]
                 if P[pc, EFFECTS] > 0:
-                    p = 1.0 / (
-                        1.0
-                        + math.exp(
-                            -(
-                                step_value[pc, 1]
-                                + effect_sum(
-                                    effect_attribute, effect_beta, P[pc, EFFECT], P[pc, EFFECTS], attribute, base
-                                )
-                            )
-                        )
-                    )
+                    score = effect_sum(effect_attribute, effect_beta, P[pc, EFFECT], P[pc, EFFECTS], attribute, base)
+                    p = 1.0 / (1.0 + math.exp(-(step_value[pc, 1] + score)))
                 pc = pc + 1 if u < p else P[pc, B]
 
             elif op == SEIZE:
@@ -807,20 +652,9 @@ def interpret(
                 count = 0
                 if P[pc, B] == 0:
                     count = give_back(
-                        slot,
-                        -1,
-                        now,
-                        clipped,
-                        L,
-                        free,
-                        down,
-                        drained,
-                        server_rule,
-                        units,
-                        unit_time,
-                        statistics,
+                        slot, -1, now, clipped, L, free, down, drained, server_rule, units, unit_time, statistics,
                         returned,
-                    )
+                    )  # fmt: skip
                 else:
                     for i in range(P[pc, A], P[pc, A] + P[pc, B]):
                         count += give_back(
@@ -913,19 +747,9 @@ def interpret(
                     attribute[base + P[pc, A]] = amount
                 if P[pc, E] == 1:
                     rescale_hazards(
-                        clock_rule,
-                        clock_break,
-                        clock_rate,
-                        effect_attribute,
-                        effect_beta,
-                        slot,
-                        now,
-                        L,
-                        F,
-                        clocks,
-                        attribute,
-                        base,
-                    )
+                        clock_rule, clock_break, clock_rate, effect_attribute, effect_beta, slot, now, L, F, clocks,
+                        attribute, base,
+                    )  # fmt: skip
                 pc += 1
 
             elif op == TEST:
@@ -943,46 +767,18 @@ def interpret(
                     L[slot, HEALTH] = P[pc, A]
                     if clock_count > 0:
                         rescale_hazards(
-                            clock_rule,
-                            clock_break,
-                            clock_rate,
-                            effect_attribute,
-                            effect_beta,
-                            slot,
-                            now,
-                            L,
-                            F,
-                            clocks,
-                            attribute,
-                            base,
-                        )
+                            clock_rule, clock_break, clock_rate, effect_attribute, effect_beta, slot, now, L, F,
+                            clocks, attribute, base,
+                        )  # fmt: skip
                 pc += 1
 
             elif op == ARM:
                 use_hazards(clock_rule, clock_break, clock_rate, slot, now, L, F, clocks)
                 arm(
-                    clock_rule,
-                    clock_break,
-                    clock_rate,
-                    clock_slot,
-                    effect_attribute,
-                    effect_beta,
-                    law_code,
-                    law_parameter,
-                    knot_probability,
-                    knot_value,
-                    P[pc, A],
-                    slot,
-                    now,
-                    keys[slot],
-                    flip,
-                    L,
-                    F,
-                    clocks,
-                    counts,
-                    attribute,
-                    base,
-                )
+                    clock_rule, clock_break, clock_rate, clock_slot, effect_attribute, effect_beta, law_code,
+                    law_parameter, knot_probability, knot_value, P[pc, A], slot, now, keys[slot], flip, L, F, clocks,
+                    counts, attribute, base,
+                )  # fmt: skip
                 first_clock(clock_rule, slot, F, clocks)
                 pc += 1
 
@@ -1057,30 +853,14 @@ def interpret(
                         break
                     s = candidate[depot_rule[d, 0] + chosen]
                 seen = next_occurrence(counts, slot, P[pc, OCCURRENCE])
-                amount = step_value[pc, 0]
-                if P[pc, B] == FROM_ATTRIBUTE:
-                    amount = attribute[base + P[pc, C]]
-                elif P[pc, B] == FROM_LAW:
-                    amount = law_quantile(
-                        law_code,
-                        law_parameter,
-                        knot_probability,
-                        knot_value,
-                        P[pc, LAW],
-                        uniform(keys[slot], slot_hash[pc, 0], seen, flip),
-                    )
-                life = step_value[pc, 1]
-                if P[pc, D] == FROM_ATTRIBUTE:
-                    life = attribute[base + P[pc, E]]
-                elif P[pc, D] == FROM_LAW:
-                    life = law_quantile(
-                        law_code,
-                        law_parameter,
-                        knot_probability,
-                        knot_value,
-                        P[pc, SECOND_LAW],
-                        uniform(keys[slot], slot_hash[pc, 1], seen, flip),
-                    )
+                amount = amount_of(
+                    P[pc, B], P[pc, C], P[pc, LAW], step_value[pc, 0], law_code, law_parameter, knot_probability,
+                    knot_value, keys[slot], slot_hash[pc, 0], seen, flip, attribute, base,
+                )  # fmt: skip
+                life = amount_of(
+                    P[pc, D], P[pc, E], P[pc, SECOND_LAW], step_value[pc, 1], law_code, law_parameter, knot_probability,
+                    knot_value, keys[slot], slot_hash[pc, 1], seen, flip, attribute, base,
+                )  # fmt: skip
                 doses = np.int64(math.floor(amount + 0.5))
                 if F[slot, ORDERED] > 0.0:
                     on_order[L[slot, KIND]] -= F[slot, ORDERED]
@@ -1147,12 +927,9 @@ def interpret(
             if L[slot, MODE] == DELAYED and F[slot, STEP_TIME] <= F[slot, CLOCK_TIME]:
                 L[slot, VERSION] = (L[slot, VERSION] + 1) & VERSION_MASK
                 heap = push(
-                    times,
-                    orders,
-                    heap,
-                    F[slot, STEP_TIME],
+                    times, orders, heap, F[slot, STEP_TIME],
                     STEP_END << CLASS_SHIFT | row << ROW_SHIFT | L[slot, VERSION],
-                )
+                )  # fmt: skip
             elif L[slot, MODE] != RUNNING and F[slot, CLOCK_TIME] != F[slot, CLOCK_PUSHED]:
                 F[slot, CLOCK_PUSHED] = F[slot, CLOCK_TIME]
                 if F[slot, CLOCK_TIME] < INF:

@@ -17,13 +17,21 @@ from cartsight.simulation.state import (
     BUSY_UNIT,
     CHANGE,
     CHANGING,
+    CHILDREN,
+    CLASS,
     CLASS_NOW,
+    CLOCK_PUSHED,
     CLOCK_TIME,
     DOWN_UNIT,
+    HAZARD_TIME,
     HELD,
     IDLE_UNIT,
+    KIND,
     MODE,
     NEXT,
+    ORDERED,
+    ORIGIN,
+    PARENT,
     PART_MASK,
     PC,
     PREVIOUS,
@@ -44,6 +52,7 @@ from cartsight.simulation.state import (
     UNIT_SHIFT,
     UNIT_STATE,
     UNIT_TAKEN,
+    VERSION,
     WANTED,
 )
 from cartsight.simulation.tables import (
@@ -52,6 +61,7 @@ from cartsight.simulation.tables import (
     BUSY,
     BY_ATTRIBUTE,
     CAMPAIGN,
+    CAPACITY,
     CHANGEOVER,
     CHANGEOVERS,
     DOWN,
@@ -70,6 +80,30 @@ from cartsight.simulation.tables import (
 INF = math.inf
 RUNNING_TIME = np.uint64(stable_hash("running time to breakdown"))
 REPAIR_TIME = np.uint64(stable_hash("repair"))
+
+
+@inlined
+def clear_slot(slot, born, now, counters, clock_count, L, F, counts, clocks):
+    """Make a slot that of an entity which is born: nothing held, wanted, counted or armed."""
+    L[slot, HELD] = 0
+    L[slot, WANTED] = 0
+    L[slot, CLASS] = 0
+    L[slot, CHILDREN] = 0
+    L[slot, PARENT] = -1
+    L[slot, VERSION] = 0
+    L[slot, MODE] = RUNNING
+    L[slot, KIND] = born
+    F[slot, ORDERED] = 0.0
+    F[slot, ORIGIN] = now
+    F[slot, HAZARD_TIME] = now
+    F[slot, CLOCK_TIME] = INF
+    F[slot, CLOCK_PUSHED] = INF
+    F[slot, BREAK_TIME] = INF
+    for i in range(counters):
+        counts[slot, i] = 0
+    for k in range(clock_count):
+        clocks[slot, 3 * k] = -1.0
+        clocks[slot, 3 * k + 2] = INF
 
 
 @inlined
@@ -155,6 +189,26 @@ def drain(r, now, clipped, free, down, drained, statistics):
         statistics[r, DRAIN + 1] -= over * (clipped - drained[r, 1])
     drained[r, 0] = now
     drained[r, 1] = clipped
+
+
+@helper
+def change_servers(r, now, clipped, free, down, drained, capacity, capacity_since, change_at, change_shift,
+                   change_capacity, calendar_rule, calendar_period, statistics):  # fmt: skip
+    """Change the servers on duty to what the calendar says, and return its next change (-1: none)."""
+    at = change_at[r]
+    drain(r, now, clipped, free, down, drained, statistics)
+    statistics[r, CAPACITY] += capacity[r] * (now - capacity_since[r, 0])
+    statistics[r, CAPACITY + 1] += capacity[r] * (clipped - capacity_since[r, 1])
+    capacity_since[r, 0] = now
+    capacity_since[r, 1] = clipped
+    free[r] += change_capacity[at] - capacity[r]
+    capacity[r] = change_capacity[at]
+    at += 1
+    if at == calendar_rule[r, 0] + calendar_rule[r, 1]:
+        at = calendar_rule[r, 2]
+        change_shift[r] += calendar_period[r]
+    change_at[r] = at
+    return at
 
 
 @helper

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from cartsight.simulation.jit import helper, inlined
@@ -24,9 +26,11 @@ from cartsight.simulation.state import (
 from cartsight.simulation.tables import (
     CLASS_KIND,
     CLASS_VALUE,
+    EXPIRED,
     FROM_CONSTANT,
     FROM_ENTITY,
     ON_HAND,
+    ORDER_UP_TO,
     STOCK_OUT,
     TAKEN,
     WAITING,
@@ -88,6 +92,48 @@ def take_doses(s, need, row, now, head, following, left, batch_row, dose_record,
             head[s] = following[batch]
     reg[DOSED] = at
     return source
+
+
+@helper
+def expire(s, batch, now, clipped, inside, on_hand, head, following, batch_left, batch_record, batch_time, statistics):
+    """Take what is left of a batch out of its stock."""
+    doses = batch_left[batch]
+    before = -1
+    at = head[s]
+    while at != batch:
+        before = at
+        at = following[at]
+    if before < 0:
+        head[s] = following[batch]
+    else:
+        following[before] = following[batch]
+    batch_left[batch] = 0
+    batch_record[batch, BATCH_LOST] = doses
+    batch_record[batch, BATCH_HOW] = 1
+    batch_time[batch, 1] = now
+    change_on_hand(s, -doses, now, clipped, on_hand, statistics)
+    statistics[s, EXPIRED] += doses
+    statistics[s, EXPIRED + 1] += doses * inside
+
+
+@inlined
+def lots_to_start(s, now, stock_rule, stock_level, on_hand, on_order, short, to_start):
+    """Return the lots by which the inventory position of a stock under review falls short."""
+    rule = stock_rule[s, 0]
+    level = stock_level[s, 0]
+    planned = stock_level[s, 2]
+    target = stock_level[s, 1]
+    if now >= stock_level[s, 3]:
+        level = -1.0
+        target = 0.0 if rule == ORDER_UP_TO else 1.0
+    position = on_hand[s] + on_order[s] + planned * to_start[s] - short[s]
+    total = 0
+    while position <= level:
+        need = target - position if rule == ORDER_UP_TO else target
+        lots = np.int64(math.ceil(need / planned))
+        total += lots
+        position += lots * planned
+    return total
 
 
 @helper
