@@ -107,6 +107,7 @@ DRIVERS: dict[str, Driver] = {
     "consignments to depots": Driver("consignments from the central store to depots", ("shipment",), "released"),
     "doses lost at thaw": Driver("doses lost at thaw or on the way", ("dose", "vial"), "doses taken"),
     "changeovers": Driver("changeovers of a line between products or processes", _PIECE, "started"),
+    "comparability lots": Driver("lots made to compare a version with the standard process", _LOT, "started"),
     "cleanings": Driver("clean-downs of a line between runs", _PIECE, "started"),
     "repairs": Driver("repairs of lines and instruments", _PIECE, "started"),
     "media fills": Driver("media fills, the simulated runs that qualify people and lines", _PIECE, "started"),

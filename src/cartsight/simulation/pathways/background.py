@@ -14,14 +14,13 @@ from cartsight.scenario.arms import AutologousArm, Site
 from cartsight.simulation import FlowModel
 from cartsight.simulation import steps as s
 from cartsight.simulation.pathways.patients import Window
-from cartsight.simulation.pathways.plants import LINE
+from cartsight.simulation.pathways.plants import LINE, ON_LINE
 from cartsight.simulation.pathways.versions import PRODUCT, comparability_programs, has_products, number_of
 
 URGENT, OTHER_FIRST, WORSENED_FIRST, IN_LINE = range(4)
 """Classes in the queue for a line: repair and clean-down, other products that go first, worsened patients, the rest."""
 
 LINE_AT_PLANT = "line of a plant"
-ON_LINE = ": on a line"
 TODAY = "today"
 LONGEST = 29_999
 RUN_OUT_DAYS = 365.0
@@ -72,7 +71,7 @@ def background(model: FlowModel, scenario: Scenario, arm: AutologousArm, window:
         _holds_a_line(model, "clean-down", arm.process.clean_down.distribution, URGENT, CLEANED)
     _breakdowns(model, plants, until)
     _other_products(model, arm, plants, until)
-    comparability_programs(model, arm, LINE_AT_PLANT, URGENT)
+    comparability_programs(model, arm, [site for _, site in plants], LINE_AT_PLANT, URGENT)
 
 
 def _copied(arm: AutologousArm) -> dict[str, str]:

@@ -14,10 +14,10 @@ from cartsight.simulation.pathways import background as b
 from cartsight.simulation.pathways.autologous import CELLS_GONE, CELLS_READY, PRODUCT_GONE, PRODUCT_READY
 from cartsight.simulation.pathways.patients import Window
 from cartsight.simulation.pathways.plant import PlantRecord
-from cartsight.simulation.pathways.plants import LINE, lines_over_time
+from cartsight.simulation.pathways.plants import LINE, ON_LINE, lines_over_time
 from cartsight.simulation.pathways.run import LOW_DOSE, NOT_COMPARABLE, cause_mark
 from cartsight.simulation.pathways.supplies import STOCK_OUT, supply_waits
-from cartsight.simulation.pathways.versions import started_mark
+from cartsight.simulation.pathways.versions import COMPARABILITY_LOT, started_mark
 from cartsight.simulation.tables import QUEUE
 
 Float = npt.NDArray[np.float64]
@@ -39,14 +39,19 @@ def autologous_floor(
         counts["line days in runs"] = sum(use.busy - use.setup for use in uses) - taken
         counts["changeovers"] = sum(use.changeovers for use in uses)
         counts["changeover days"] = sum(use.setup for use in uses)
-    for name, started in (
-        ("cleanings", b.CLEANED),
-        ("repairs", b.REPAIRED),
-        ("batches of other products", b.OTHER_MADE),
+    # Counted where the feature is stated, none included: a cost may be stated per one of them.
+    for name, status, stated in (
+        ("cleanings", b.CLEANED, arm.process.clean_down is not None),
+        ("repairs", b.REPAIRED, any(site.breakdown is not None for site in arm.plants)),
+        ("batches of other products", b.OTHER_MADE, bool(arm.other_products)),
+        (
+            "comparability lots",
+            COMPARABILITY_LOT,
+            any(version.comparability is not None for version in arm.processes.values()),
+        ),
     ):
-        found = _ended(result, started, window)
-        if found or (name == "cleanings" and arm.process.clean_down is not None):
-            counts[name] = float(found)
+        if stated:
+            counts[name] = float(_ended(result, status, window))
     fills = sum(site.media_fills.per_year * site.lines for site in plants if site.media_fills is not None)
     if fills:
         counts["media fills"] = fills * window.years
@@ -115,7 +120,7 @@ def _other_line_days(result: FlowResult, window: Window) -> float:
     """Return the line days in the window that clean-down, repair and other products took."""
     total = 0.0
     for name, _ in result.lots.mark_names:
-        if not name.endswith(b.ON_LINE):
+        if not name.endswith(ON_LINE):
             continue
         start = result.lots.mark(name)
         end = np.where(np.isnan(result.lots.end_time), window.end, result.lots.end_time)

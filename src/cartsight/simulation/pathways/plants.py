@@ -24,6 +24,8 @@ MATERIAL_STORE, PRODUCT_STORE = "starting material store", "product store"
 OPTIONAL_POOLS = (OPERATORS, QUALITY_ASSURANCE, INSTRUMENTS, MATERIAL_STORE, PRODUCT_STORE)
 
 ROUTE, TODAY = "row of plants", "today"
+ON_LINE = ": on a line"
+"""End of the mark of what takes a line beside the arm's own batches."""
 
 UNLIMITED = 100_000
 """Servers of a pool that one plant limits and another does not."""

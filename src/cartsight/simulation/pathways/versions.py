@@ -9,11 +9,12 @@ from cartsight.core.distributions import Constant, Distribution
 from cartsight.core.errors import InputError
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm
+from cartsight.scenario.plant import Site
 from cartsight.scenario.processes import STANDARD, Comparability
 from cartsight.simulation import FlowModel
 from cartsight.simulation import steps as s
 from cartsight.simulation.pathways import trajectory as t
-from cartsight.simulation.pathways.plants import LINE
+from cartsight.simulation.pathways.plants import LINE, ON_LINE
 
 PRODUCT = "product"
 """Number of what a line makes: 0 the standard process, then the further processes, then other products."""
@@ -21,6 +22,7 @@ PRODUCT = "product"
 OPEN, DIFFERS_AT_START, DIFFERS_NOW = "version open", "differed at the start", "differs now"
 ON_FAILURE, ON_OUT_OF_SPECIFICATION = "process on failure", "process on out of specification"
 DECIDED = "comparability decided"
+COMPARABILITY_LOT = "comparability lot made"
 
 
 def number_of(arm: AutologousArm, version: str) -> int:
@@ -175,13 +177,16 @@ def started_mark(name: str) -> str:
     return f"{t.BATCH_STARTED}: {name}"
 
 
-def comparability_programs(model: FlowModel, arm: AutologousArm, line: str, urgent: int) -> None:
-    """Declare the comparability lots on the lines of the plants that will run a version, the study and its decision."""
+def comparability_programs(model: FlowModel, arm: AutologousArm, sites: Sequence[Site], line: str, urgent: int) -> None:
+    """Declare the comparability lots on the lines of the plants that will run a version, the study and its decision.
+
+    `sites` are all plants in the order of the engine's attribute `site`, at the point of care one per hospital.
+    """
     for name, version in arm.processes.items():
         plan = version.comparability
         if plan is None:
             continue
-        plants = [number for number, site in enumerate(arm.plants) if name in site.processes]
+        plants = [number for number, site in enumerate(sites) if name in site.processes]
         product = float(number_of(arm, name))
         _lots(model, f"comparability lots of {name}", plan.lots, plan.days_per_lot.x, line, urgent)
         if plan.further_lots:
@@ -236,12 +241,22 @@ def comparability_programs(model: FlowModel, arm: AutologousArm, line: str, urge
 
 def _lots(model: FlowModel, program: str, lots: int, days: float, line: str, urgent: int) -> None:
     model.program(
+        f"{program}: one",
+        [
+            s.Seize(line, priority=urgent, name=f"{program}: line"),
+            s.Mark(f"{program}{ON_LINE}"),
+            s.Delay(f"{program}: days", days),
+            s.Free(line),
+            s.End(COMPARABILITY_LOT),
+        ],
+        entity="lot",
+    )
+    model.program(
         program,
         [
             s.Label("next lot"),
-            s.Seize(line, priority=urgent, name=f"{program}: line"),
-            s.Delay(f"{program}: days", days),
-            s.Free(line),
+            s.Spawn(f"{program}: start", f"{program}: one", copy={"site": "site", PRODUCT: PRODUCT}),
+            s.Join(),
             s.Retry(f"{program}: another", lots - 1, to="next lot", otherwise=s.End("lots made")),
         ],
         entity="lot",
