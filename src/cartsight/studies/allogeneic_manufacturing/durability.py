@@ -250,10 +250,7 @@ def _answer(scenario: Scenario, equal: Float, table: Float, grown_less: Float) -
         f"in remission ({at_cost['low']:.0%} to {at_cost['high']:.0%}); today's {np.median(own):.0%} (two small trials) is enough in "
         f"{at_cost['draws in which today' + chr(39) + 's reaches it']:.0%} of draws. At the prices of the scenario it takes "
         f"{at_price['value']:.0%}. The median distance is {gap * 100:+.0f} points. Manufacturing can buy durability cheaply: "
-        + ", ".join(
-            f"{name} pays for itself with {float(np.nanmedian(table[:, i, 2])) * 100:+.1f} points"
-            for i, name in enumerate(NAMES)
-        )
+        + ", ".join(f"{name} pays for itself with {_points(table[:, i, 2])}" for i, name in enumerate(NAMES))
         + f". {NAMES[dearest].capitalize()} has to give back most. One doubling less is the only decision "
         f"with an assumed effect on response as well ({_effect(scenario):+.2f} log-odds per doubling): with it the net benefit moves by "
         f"{np.median(grown_less):,.0f} {money} per referred patient ({span(grown_less)[0]:,.0f} to {span(grown_less)[1]:,.0f}). Cost of goods "

@@ -356,7 +356,7 @@ def _answer(scenario: Scenario, table: Float, reach: Float, plans: Float, risks:
         f"binds is shelf life against lot size: at three months {short_life['doses expired']:.0%} of doses expire "
         f"({short_life['net benefit over the scenario']:,.0f} {money} per referred patient), and lots four times as large expire "
         f"{four['doses expired']:.0%} at the shelf life as it is. Depots in the regions bring doses {rows[0]['days to infusion'] - depots['days to infusion']:.1f} "
-        f"days nearer and move net benefit by {depots['net benefit over the scenario']:,.0f}. A bad lot reaches "
+        f"days nearer; {_told(depots, money)}. A bad lot reaches "
         f"{_middle(reach[:, one, 0]):.0f} patients before it is recalled ({_middle(reach[:, REACH.index(4.0), 0]):.0f} when lots are four "
         f"times as large: a lot that waits behind others is found before it is used), {_middle(reach[:, one, 1]):.0f} doses are withdrawn, and it costs {_middle(lost) / 1e3:,.0f} thousand {money} of net "
         f"benefit, nearly all of it in those who were treated. Among plans that accept no defective vial the best by the median inspects "
@@ -378,6 +378,13 @@ def _answer(scenario: Scenario, table: Float, reach: Float, plans: Float, risks:
             f"intervals rest on {table.shape[0]} parameter draws",
         ),
     )
+
+
+def _told(row: dict[str, Any], money: str) -> str:
+    """Return what a design does to net benefit, or that it is not told from nothing."""
+    if row["low"] < 0.0 < row["high"]:
+        return "what they do to net benefit is not told from nothing"
+    return f"net benefit moves by {row['net benefit over the scenario']:,.0f} {money} per referred patient"
 
 
 def _bad_lots(scenario: Scenario) -> float:
