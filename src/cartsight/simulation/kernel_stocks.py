@@ -127,7 +127,7 @@ def lots_to_start(s, now, stock_rule, stock_level, on_hand, on_order, short, to_
         level = -1.0
         target = 0.0 if rule == ORDER_UP_TO else 1.0
     position = on_hand[s] + on_order[s] + planned * to_start[s] - short[s]
-    total = 0
+    total = np.int64(0)
     while position <= level:
         need = target - position if rule == ORDER_UP_TO else target
         lots = np.int64(math.ceil(need / planned))
@@ -140,7 +140,7 @@ def lots_to_start(s, now, stock_rule, stock_level, on_hand, on_order, short, to_
 def withdraw(s, row, now, clipped, inside, on_hand, head, following, batch_left, batch_row, batch_record, batch_time,
              statistics):  # fmt: skip
     """Take what is left of the lot in `row` out of a stock, and return the doses."""
-    total = 0
+    total = np.int64(0)
     before = -1
     at = head[s]
     while at >= 0:
