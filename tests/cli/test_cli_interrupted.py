@@ -22,6 +22,8 @@ def test_ctrl_c_leaves_one_line_and_no_folder(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A suite started in the background of a script ignores Ctrl-C, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     time.sleep(4.0)
     assert process.poll() is None
