@@ -16,6 +16,7 @@ from cartsight.simulation import (
     simulate_reference,
 )
 from cartsight.simulation import steps as s
+from cartsight.simulation.model import Action
 
 
 def both(m: FlowModel, days: list[float]) -> FlowResult:
@@ -29,7 +30,7 @@ def both(m: FlowModel, days: list[float]) -> FlowResult:
 
 def clocks(m: FlowModel, names: tuple[str, ...]) -> None:
     """Declare, in this order, clocks that are due 3 days after they were armed."""
-    actions = {"worsening": SetState("ill"), "left": s.End("left"), "died": s.End("died")}
+    actions: dict[str, Action] = {"worsening": SetState("ill"), "left": s.End("left"), "died": s.End("died")}
     for name in names:
         m.clock(name, actions.get(name) or Goto(name), law=3.0)
 
