@@ -163,6 +163,12 @@ class AutologousArm(Arm):
                 raise ValueError("process.enough_stored_cells is for cryopreserved starting material")
             if any(site.starting_material_places is not None for site in self.plants):
                 raise ValueError("starting_material_places are for cryopreserved starting material")
+            for name, supply in self.supplies.items():
+                if supply.stock_out == "lose":
+                    raise ValueError(
+                        f"supplies.{name}.stock_out = 'lose' is for cryopreserved starting material: fresh cells cannot wait "
+                        "for another slot, and wait on their line until they expire"
+                    )
         if process.hands_on_harvest is not None and process.hands_on_start is None:
             raise ValueError("process.hands_on_harvest needs process.hands_on_start beside it")
         for site in self.plants:

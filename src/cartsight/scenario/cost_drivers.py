@@ -57,7 +57,9 @@ _PIECE = ("unit",)
 
 DRIVERS: dict[str, Driver] = {
     "site years": Driver("licensed sites times years", ("site_year", "year", "site"), "capacity"),
-    "line years": Driver("lines times years, busy or idle", ("line", "year"), "capacity"),
+    "line years": Driver(
+        "lines times years, busy or idle; of shared lines what the other use leaves", ("line", "year"), "capacity"
+    ),
     "quality control lane years": Driver(
         "places in release testing times years", ("unit", "year"), "capacity", "quality control"
     ),
@@ -97,7 +99,9 @@ DRIVERS: dict[str, Driver] = {
     "donor leukaphereses": Driver("leukaphereses of healthy donors", ("visit", "unit"), "started"),
     "working banks started": Driver("working cell banks made and tested", _PIECE, "started"),
     "bank vials used": Driver("vials of a cell bank that lots started from", ("vial",), "started"),
-    "fill line years": Driver("fill-finish lines times years, busy or idle", ("line", "year"), "capacity", "fill line"),
+    "fill line years": Driver(
+        "fill-finish lines times years, as line years", ("line", "year"), "capacity", "fill line"
+    ),
     "fillings": Driver("fillings on a fill-finish line", _LOT, "finished"),
     "vials filled": Driver("vials filled, samples included", ("vial", "unit"), "finished"),
     "lots recalled": Driver("released lots that were recalled", _LOT, "released"),

@@ -102,6 +102,9 @@ class LotProcess(Frozen):
     def _start(self) -> Self:
         if self.donors is not None and self.cell_bank is not None:
             raise ValueError("give donors or cell_bank, not both")
+        if self.donors is not None:
+            if self.donors.screening_failure.x >= 1.0:
+                raise ValueError("donors.screening_failure must be below 1: no donor is ever found")
         if self.expansion is None:
             return self
         limit = self.expansion.doublings_limit
@@ -126,6 +129,10 @@ class LotProcess(Frozen):
             raise ValueError("give doses_per_lot, or fill with expansion or drug_substance")
         if bool(bulk) != (self.fill is not None):
             raise ValueError("fill and expansion or drug_substance belong together")
+        if self.doses_per_lot_cv is not None and bulk:
+            raise ValueError(
+                "doses_per_lot_cv goes with doses_per_lot; with fill, lots differ by expansion.yield_cv or the law of the bulk"
+            )
         if self.fill is None:
             if self.fill_line is not None and self.fill_line.vials_per_hour is not None:
                 raise ValueError("fill_line.vials_per_hour needs fill; give fill_line.time")
@@ -144,6 +151,12 @@ class LotProcess(Frozen):
 
     @model_validator(mode="after")
     def _risks(self) -> Self:
+        if self.donors is not None and self.donors.yield_sd is not None and self.doses_per_lot is not None:
+            raise ValueError("donors.yield_sd needs expansion: stated doses per lot do not follow the donor's cells")
+        if self.release_probability <= 0.0:
+            raise ValueError("no lot is ever released: failures, rejection and inspection together lose every one")
+        if self.thaw_loss is not None and self.thaw_loss.x >= 1.0:
+            raise ValueError("thaw_loss must be below 1: no dose would ever reach a patient")
         if self.recall is not None and (self.recall.probability is None) == (self.sampling is None):
             raise ValueError("recall takes its probability from `sampling`, or states it: one of the two")
         for name, supply in self.supplies.items():

@@ -168,6 +168,10 @@ class Supply(Frozen):
             raise ValueError("order_up_to must be above reorder_point")
         if self.stock_out == "lose" and self.rebooking is None:
             raise ValueError("rebooking is needed where a stock-out loses the slot")
+        if self.stock_out != "lose" and self.rebooking is not None:
+            raise ValueError("rebooking belongs to stock_out = 'lose': with 'delay' the start waits for a lot")
+        if self.expected_units_per_order() <= 0.0:
+            raise ValueError("failure: every lot fails, so nothing ever arrives")
         if (self.reserve > 0) != (self.allocation == "reserve"):
             raise ValueError("reserve (units kept back) and allocation = 'reserve' belong together")
         return self

@@ -357,11 +357,14 @@ def _failures(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> list[
             s.Jump("remake"),
         ]
     if arm.supplies and not fresh:
-        stored: list[s.Step] = []
-        if p.limited(arm, p.MATERIAL_STORE):
-            stored = [*p.route(scenario, arm, "after a stock-out"), s.Seize(p.MATERIAL_STORE, into="site")]
-        line = _line(scenario, arm, "after a stock-out")
-        steps += after_stock_out(arm.supplies, CLASS, [*stored, *line], on_line=False, lost="start batch")
+
+        def again(at: str) -> list[s.Step]:
+            line = _line(scenario, arm, at)
+            if not p.limited(arm, p.MATERIAL_STORE):
+                return line
+            return [*p.route(scenario, arm, at), s.Seize(p.MATERIAL_STORE, into="site"), *line]
+
+        steps += after_stock_out(arm.supplies, CLASS, again, on_line=False, lost="start batch")
     return steps
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cartsight.core.distributions import Distribution, Exponential
+from cartsight.core.errors import InputError
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm, Site
 from cartsight.simulation import FlowModel
@@ -109,6 +110,12 @@ def _holds_a_line(
 def _generator(
     model: FlowModel, name: str, site: int, mean_gap: float, child: str, until: float, product: int | None = None
 ) -> None:
+    if until / mean_gap > 0.95 * LONGEST:
+        raise InputError(
+            f"{name}: more in one run than are simulated",
+            found=round(until / mean_gap),
+            allowed=f"at most {LONGEST:,} over {until:,.0f} days",
+        )
     copied = {"site": "site"} if product is None else {"site": "site", PRODUCT: PRODUCT}
     model.program(
         name,

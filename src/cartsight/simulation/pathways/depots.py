@@ -99,21 +99,49 @@ def take_doses(arm: AllogeneicArm | InVivoArm) -> s.Take:
     return s.Take(CENTRAL, arm.doses_per_course, copy=copy, lot_into="lot")
 
 
-def delivered_doses(arm: AllogeneicArm | InVivoArm) -> list[s.Step]:
-    """Return the steps from a patient's order to the doses at the hospital; doses lost at thaw are ordered again."""
+def _ordered(arm: AllogeneicArm | InVivoArm, again: str = "") -> list[s.Step]:
+    """Return the steps of one order, from the store to the hospital; `again` keeps the names of draws apart."""
     lots = arm.lots
     steps: list[s.Step] = [take_doses(arm), s.Mark(t.DOSE_TAKEN, log=True)]
     for number, (name, depot) in enumerate(lots.depots.items(), start=1):
         steps += [
-            s.Test("depot", "==", float(number), otherwise=f"not from {name}"),
-            s.Delay(f"delivery from {name}", depot.delivery.distribution),
-            s.Jump("doses delivered"),
-            s.Label(f"not from {name}"),
+            s.Test("depot", "==", float(number), otherwise=f"not from {name}{again}"),
+            s.Delay(f"delivery from {name}{again}", depot.delivery.distribution),
+            s.Jump(f"doses delivered{again}"),
+            s.Label(f"not from {name}{again}"),
         ]
-    steps.append(s.Delay("order to delivery", arm.order_to_delivery.distribution))
+    steps.append(s.Delay(f"order to delivery{again}", arm.order_to_delivery.distribution))
     if lots.depots:
-        steps.append(s.Label("doses delivered"))
-    steps.append(s.Mark(t.SHIPMENT, log=True))
+        steps.append(s.Label(f"doses delivered{again}"))
+    return [*steps, s.Mark(t.SHIPMENT, log=True)]
+
+
+def doses_of_a_later_course(arm: AllogeneicArm | InVivoArm) -> list[s.Step]:
+    """Return the steps by which a later course gets its doses: delivered in the interval; those lost are ordered again."""
+    steps: list[s.Step] = [take_doses(arm), s.Mark(t.DOSE_TAKEN, log=True), s.Mark(t.SHIPMENT, log=True)]
+    if arm.lots.thaw_loss is None:
+        return steps
+    return [
+        *steps,
+        s.Label("doses of a later course arrived"),
+        s.Chance(
+            "doses of a later course survive thaw",
+            1.0 - arm.lots.thaw_loss.x,
+            otherwise="doses of a later course lost",
+        ),
+        s.Jump("doses of a later course thawed"),
+        s.Label("doses of a later course lost"),
+        s.Mark(DOSE_LOST, log=True),
+        *_ordered(arm, ", later course"),
+        s.Jump("doses of a later course arrived"),
+        s.Label("doses of a later course thawed"),
+    ]
+
+
+def delivered_doses(arm: AllogeneicArm | InVivoArm) -> list[s.Step]:
+    """Return the steps from a patient's order to the doses at the hospital; doses lost at thaw are ordered again."""
+    lots = arm.lots
+    steps = _ordered(arm)
     if lots.thaw_loss is None:
         return steps
     return [

@@ -8,7 +8,7 @@ from cartsight.core.distributions import Constant
 from cartsight.scenario.arms import InVivoArm
 from cartsight.simulation import steps as s
 from cartsight.simulation.pathways import trajectory as t
-from cartsight.simulation.pathways.depots import take_doses
+from cartsight.simulation.pathways.depots import doses_of_a_later_course
 
 
 def later_doses(arm: InVivoArm) -> list[s.Step]:
@@ -36,9 +36,7 @@ def expression(arm: InVivoArm) -> list[s.Step]:
         s.Label("another course"),
         s.Delay("redosing interval", Constant(redosing.interval.x)),
         s.Chance("no immunity against the vector", no_immunity, otherwise="courses complete"),
-        take_doses(arm),
-        s.Mark(t.DOSE_TAKEN, log=True),
-        s.Mark(t.SHIPMENT, log=True),
+        *doses_of_a_later_course(arm),
         s.Mark(t.REDOSING_VISIT, log=True),
         s.Add("courses", 1.0),
         s.Jump("first dose given"),

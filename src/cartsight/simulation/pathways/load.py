@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cartsight.core.errors import InputError
@@ -16,6 +17,7 @@ from cartsight.scenario import Scenario
 from cartsight.scenario.arms import LotArm
 from cartsight.simulation import FlowModel, compile_model
 from cartsight.simulation.model import Resource
+from cartsight.simulation.pathways.bank import MASTER_BANK, WORKING_BANK
 from cartsight.simulation.pathways.build import build_model
 from cartsight.simulation.pathways.flow import simulate_patients
 from cartsight.simulation.pathways.patients import generate_patients, observation_window
@@ -57,6 +59,8 @@ def check_arm(scenario: Scenario, arm_name: str) -> ArmLoad:
     shares = {pool: own_share(arm.lots, pool) for pool in (LINE, FILL_LINE)} if isinstance(arm, LotArm) else {}
     offered = {pool: load / shares.get(pool.split("/", 1)[0], 1.0) for pool, load in _offered(model, result).items()}
     warnings = []
+    if isinstance(arm, LotArm) and _bank_used_up(arm, result):
+        warnings.append("cell bank: the master bank is used up before the end of the run, and no lot follows")
     for pool, load in sorted(offered.items(), key=lambda item: -item[1]):
         if load >= 1.0:
             text = f"{pool}: offered load {load:.2f}: the queue never empties"
@@ -127,12 +131,28 @@ def on_duty(resource: Resource, window: tuple[float, float], hold_days: float) -
     if any(len(shift) == 3 for shift in calendar.windows):
         hours = sum((shift[1] - shift[0]) * (shift[2] if len(shift) == 3 else servers) for shift in calendar.windows)
         servers = hours / calendar.period_days
-    for outage in calendar.outages:
+    for outage in _apart(calendar.outages):
         inside = min(outage[1], window[1]) - max(outage[0], window[0])
         if inside > 0.0:
             closed = min(outage[2], servers) if len(outage) == 3 else servers
             servers -= closed * lost_to_closure(inside, hold_days) / days
     return max(servers, 0.0)
+
+
+def _bank_used_up(arm: LotArm, result: FlowResult) -> bool:
+    bank = arm.lots.cell_bank
+    return bank is not None and not result.on_hand[MASTER_BANK] and result.on_hand[WORKING_BANK] < bank.vials_per_lot
+
+
+def _apart(outages: Sequence[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """Return outages with those of all servers joined where they overlap: a closed day is lost once."""
+    joined: list[tuple[float, ...]] = []
+    for outage in sorted(outage for outage in outages if len(outage) == 2):
+        if joined and outage[0] <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], outage[1]))
+        else:
+            joined.append(outage)
+    return joined + [outage for outage in outages if len(outage) == 3]
 
 
 def lost_to_closure(closed_days: float, hold_days: float) -> float:

@@ -21,6 +21,7 @@ from cartsight.simulation.pathways.depots import (
 from cartsight.simulation.pathways.patients import Window
 from cartsight.simulation.pathways.plant import PlantRecord, StoreUse
 from cartsight.simulation.pathways.recall import BAD, can_be_bad
+from cartsight.simulation.pathways.shared_lines import FILL_LINE, LINE
 from cartsight.simulation.pathways.supplies import supply_counts
 
 Float = npt.NDArray[np.float64]
@@ -39,6 +40,7 @@ def lot_record(plant: PlantRecord, arm: AllogeneicArm | InVivoArm, result: FlowR
     received = stores[0].received
     return replace(
         plant,
+        lines=plant.lines if arm.lots.shared is None else _own_lines(result, LINE, window),
         doses_received=received,
         doses_taken=sum(store.taken for store in stores) - counts.get("doses sent to depots", 0.0),
         doses_expired=sum(store.expired for store in stores) + counts.get("doses expired in transit", 0.0),
@@ -100,8 +102,16 @@ def _stages(arm: AllogeneicArm | InVivoArm, result: FlowResult, window: Window) 
         counts["partial lots rejected"] = float(np.count_nonzero(partial & _ended(result, "rejected", window)))
     if lots.fill_line is not None:
         counts["fillings"] = float(_marked(result, "filling started", window).sum())
-        counts["fill line years"] = lots.fill_line.lines * window.years
+        lines = lots.fill_line.lines if lots.fill_line.shared is None else _own_lines(result, FILL_LINE, window)
+        counts["fill line years"] = lines * window.years
     return counts
+
+
+def _own_lines(result: FlowResult, pool: str, window: Window) -> float:
+    """Return the mean number of shared lines that this product has over the window: the other use pays for the rest."""
+    uses = [result.resource(name, window=True) for name in result.resource_names if name.split("/", 1)[0] == pool]
+    # A run that is finished in a campaign of the other use still has its line.
+    return sum(use.capacity + use.drain for use in uses) / (window.end - window.start)
 
 
 def _bad_lots(arm: AllogeneicArm | InVivoArm, result: FlowResult, window: Window) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -21,7 +21,7 @@ STOCK_OUT = "stock-out"
 """Start of the mark of a run that found a stock empty: "stock-out: vector"."""
 
 UNITS, TODAY = "units of the lot", "today"
-EXPIRES, LEFT = "expires on", "days left"
+LEFT = "days left"
 RESERVE_ROW = "row of stocks"
 """Attribute of the taker: 0 the common stock only, 1 the common stock, then the reserve."""
 
@@ -36,6 +36,11 @@ def stock_of(name: str) -> str:
 def reserve_of(name: str) -> str:
     """Return the name of the engine's stock that is kept back for patients who worsened."""
     return f"supply reserve: {name}"
+
+
+def expires_of(name: str) -> str:
+    """Return the lot attribute that holds the day of expiry of a unit of a supply with a reserve."""
+    return f"expires on: {name}"
 
 
 def source_of(name: str, supply: Supply) -> str:
@@ -72,19 +77,20 @@ def declare_supplies(model: FlowModel, supplies: Mapping[str, Supply], window: W
 
 def _declare_reserve(model: FlowModel, name: str, supply: Supply, kept: int, window: Window) -> None:
     """Declare the stock kept back: what is taken from it is moved from the common stock, one unit at a time."""
-    for attribute in (EXPIRES, LEFT):
-        if attribute not in model.lot_attributes:
-            # Stock at the start has the shelf life of the first source.
-            model.attribute(attribute, supply.source.shelf_life.x if attribute == EXPIRES else 0.0, entity="lot")
+    # Stock at the start has the shelf life of the first source.
+    expires = expires_of(name)
+    model.attribute(expires, supply.source.shelf_life.x, entity="lot")
+    if LEFT not in model.lot_attributes:
+        model.attribute(LEFT, entity="lot")
     if RESERVE_ROW not in model.attributes:
         model.attribute(RESERVE_ROW)
     program = f"to the reserve of {name}"
     model.program(
         program,
         [
-            s.Take(stock_of(name), 1, copy={EXPIRES: EXPIRES}, priority=FIRST),
+            s.Take(stock_of(name), 1, copy={expires: expires}, priority=FIRST),
             s.Now(LEFT, times=-1.0),
-            s.Add(LEFT, EXPIRES),
+            s.Add(LEFT, expires),
             s.Test(LEFT, ">", 0.0, otherwise=s.End(TOO_OLD)),
             s.Put(program, reserve_of(name), 1, LEFT),
             s.End(RESTOCKED),
@@ -143,8 +149,8 @@ def _put(who: str, name: str, source: SupplySource, dated: bool) -> list[s.Step]
         return [s.Put(f"{who}: to stock", stock_of(name), UNITS, life)]
     return [
         s.Set(LEFT, life, name=f"{who}: shelf life"),
-        s.Now(EXPIRES),
-        s.Add(EXPIRES, LEFT),
+        s.Now(expires_of(name)),
+        s.Add(expires_of(name), LEFT),
         s.Put(f"{who}: to stock", stock_of(name), UNITS, LEFT),
     ]
 
@@ -199,16 +205,18 @@ def _class(supply: Supply, by_class: str) -> str | None:
 
 
 def after_stock_out(
-    supplies: Mapping[str, Supply], by_class: str, again: list[s.Step], *, on_line: bool, lost: str
+    supplies: Mapping[str, Supply], by_class: str, again: Callable[[str], list[s.Step]], *, on_line: bool, lost: str
 ) -> list[s.Step]:
     """Return what follows when a stock was empty: wait off the line, or book another slot.
 
-    `again` takes a line back after a wait, with every later supply still to take; `lost` is the label to book from.
+    `again` takes a line back after a wait, with every later supply still to take; its argument keeps names apart. `lost`
+    is the label to book from.
     """
     steps: list[s.Step] = []
     if on_line:
         return steps
     names = list(supplies)
+    waited = 0
     for number, (name, supply) in enumerate(supplies.items()):
         steps += [s.Label(f"no {name}"), s.Mark(f"{STOCK_OUT}: {name}", keep="first", log=True)]
         if supply.stock_out == "lose":
@@ -216,7 +224,8 @@ def after_stock_out(
             steps += [s.Delay(f"rebooking without {name}", Constant(supply.rebooking.x)), s.Jump(lost)]
             continue
         steps.append(s.Take(source_of(name, supply), supply.units_per_run, priority=_class(supply, by_class)))
-        steps += again
+        steps += again("after a stock-out" if not waited else f"after a stock-out of {name}")
+        waited += 1
         for later in names[number + 1 :]:
             after = supplies[later]
             steps.append(s.Take(source_of(later, after), after.units_per_run, priority=_class(after, by_class)))
@@ -235,13 +244,23 @@ def supply_counts(result: FlowResult, supplies: Mapping[str, Supply], window: Wi
         counts[f"{name} lots received"] = _marks(result, f"{name}: received", window)
         counts[f"{name} lots from the second source"] = _marks(result, f"{name}: second source", window)
         counts[f"{name} units received"] = use.received
-        # What moved to the reserve left the common stock and came into the other.
+        # What moved to the reserve left the common stock and came into the other, or was too old to.
         moved = kept.received if kept is not None else 0.0
-        counts[f"{name} units used"] = use.taken - moved + (kept.taken if kept is not None else 0.0)
-        counts[f"{name} units expired"] = use.expired + (kept.expired if kept is not None else 0.0)
+        old = _too_old(result, reserve_of(name), window) if kept is not None else 0.0
+        counts[f"{name} units used"] = use.taken - moved - old + (kept.taken if kept is not None else 0.0)
+        counts[f"{name} units expired"] = use.expired + old + (kept.expired if kept is not None else 0.0)
         counts[f"{name} share of days without stock"] = use.stock_out / days
         counts[f"{name} waiting days"] = use.waiting
     return counts
+
+
+def _too_old(result: FlowResult, stock: str, window: Window) -> float:
+    """Return the units that expired on the way to a reserve: both stocks empty at one instant when a lot expires."""
+    if TOO_OLD not in result.lots.statuses:
+        return 0.0
+    day = result.lots.end_time
+    ended = result.lots.of(stock) & result.lots.ended(TOO_OLD)
+    return float(np.count_nonzero(ended & (day >= window.start) & (day < window.end)))
 
 
 def supply_waits(result: FlowResult, supplies: Mapping[str, Supply]) -> dict[str, float]:
