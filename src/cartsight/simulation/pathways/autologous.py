@@ -358,13 +358,13 @@ def _failures(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> list[
         ]
     if arm.supplies and not fresh:
 
-        def again(at: str) -> list[s.Step]:
+        def line_again(at: str) -> list[s.Step]:
             line = _line(scenario, arm, at)
             if not p.limited(arm, p.MATERIAL_STORE):
                 return line
             return [*p.route(scenario, arm, at), s.Seize(p.MATERIAL_STORE, into="site"), *line]
 
-        steps += after_stock_out(arm.supplies, CLASS, again, on_line=False, lost="start batch")
+        steps += after_stock_out(arm.supplies, CLASS, line_again, on_line=False, lost="start batch")
     return steps
 
 
