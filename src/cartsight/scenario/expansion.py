@@ -117,7 +117,9 @@ class Expansion(Frozen):
     def harvested_cells(self, before: float) -> float:
         """Return the expected cells with every edit at harvest, of an average donor."""
         kept = 1.0 if self.depletion is None else self.depletion.recovery.x
-        return self.starting_cells.x * math.exp2(self.lot_doublings(before)) * self.edited_share * kept * self.recovery.x
+        return (
+            self.starting_cells.x * math.exp2(self.lot_doublings(before)) * self.edited_share * kept * self.recovery.x
+        )
 
     def response_shift(self, before: float) -> float:
         """Return the shift of the log-odds of response that the cumulative doublings cause."""

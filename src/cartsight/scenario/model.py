@@ -197,7 +197,11 @@ def replace_numbers(node: Any, tree: Mapping[str, Any]) -> Any:
 
 
 def _child(node: Any, branch: Any) -> Any:
-    return node.at(branch) if isinstance(node, Number) and isinstance(branch, float | int) else replace_numbers(node, branch)
+    return (
+        node.at(branch)
+        if isinstance(node, Number) and isinstance(branch, float | int)
+        else replace_numbers(node, branch)
+    )
 
 
 def _transform(node: Any, change: Any) -> Any:
