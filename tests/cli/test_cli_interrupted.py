@@ -25,10 +25,15 @@ def test_ctrl_c_leaves_one_line_and_no_folder(tmp_path: Path) -> None:
         # A suite started in the background of a script ignores Ctrl-C, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    time.sleep(4.0)
-    assert process.poll() is None
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    try:
+        time.sleep(4.0)
+        assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
     assert process.returncode == 130
     assert out == ""
     assert err.rstrip().endswith("cartsight: interrupted; nothing was left half written")
