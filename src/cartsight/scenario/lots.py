@@ -102,9 +102,8 @@ class LotProcess(Frozen):
     def _start(self) -> Self:
         if self.donors is not None and self.cell_bank is not None:
             raise ValueError("give donors or cell_bank, not both")
-        if self.donors is not None:
-            if self.donors.screening_failure.x >= 1.0:
-                raise ValueError("donors.screening_failure must be below 1: no donor is ever found")
+        if self.donors is not None and self.donors.screening_failure.x >= 1.0:
+            raise ValueError("donors.screening_failure must be below 1: no donor is ever found")
         if self.expansion is None:
             return self
         limit = self.expansion.doublings_limit
