@@ -69,6 +69,8 @@ def read_limits(values: list[str] | None) -> dict[str, tuple[float, float]]:
             found[name.strip()] = (float(low) if low else -math.inf, float(high) if high else math.inf)
         except ValueError:
             raise InputError("needs NAME=LOW:HIGH", field="--limit", found=value) from None
+        if not found[name.strip()][0] <= found[name.strip()][1]:
+            raise InputError("LOW must not be above HIGH", field="--limit", found=value)
     return found
 
 

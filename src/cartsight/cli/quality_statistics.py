@@ -300,8 +300,12 @@ def chart(
     ] = "shewhart",
     target: Annotated[float | None, typer.Option(help="Centre [default: mean of the values].")] = None,
     sigma: Annotated[float | None, typer.Option(help="Known sd [default: moving range].")] = None,
-    width: Annotated[float, typer.Option("--width", "--L", help="Width of the limits in sd.")] = 3.0,
-    weight: Annotated[float, typer.Option("--lambda", help="EWMA: weight of the newest value.")] = 0.2,
+    width: Annotated[
+        float | None, typer.Option("--width", "--L", help="Width of the limits in sd [default: 3].")
+    ] = None,
+    weight: Annotated[
+        float | None, typer.Option("--lambda", help="EWMA: weight of the newest value [default: 0.2].")
+    ] = None,
     exact_limits: Annotated[bool, typer.Option(help="EWMA: limits that widen over the first points.")] = False,
     k: Annotated[
         float | None,
@@ -325,6 +329,17 @@ def chart(
         raise InputError(
             "no such chart", field="--chart", found=kind, allowed=", ".join(kinds), hint=nearest(kind, kinds)
         )
+    for option, given, users in (
+        ("--width", width is not None, kinds[:6]),
+        ("--lambda", weight is not None, ("ewma",)),
+        ("--exact-limits", exact_limits, ("ewma",)),
+        ("--k", k is not None, ("cusum",)),
+        ("--h", h is not None, ("cusum",)),
+        ("--subgroup", subgroup is not None, ("means", "xbar", "shewhart")),
+    ):
+        if given and kind not in users:
+            raise InputError(f"a {kind} chart has no use for it", field=option, allowed=f"with {', '.join(users)}")
+    width = 3.0 if width is None else width
     values = read_values(file, value)
     try:
         if kind in ("means", "xbar") or (kind == "shewhart" and subgroup):
@@ -336,7 +351,12 @@ def chart(
             result = charts.individuals_chart(values, centre=target, sigma=sigma, width=width)
         elif kind == "ewma":
             result = charts.ewma_chart(
-                values, centre=target, sigma=sigma, weight=weight, width=width, exact_limits=exact_limits
+                values,
+                centre=target,
+                sigma=sigma,
+                weight=0.2 if weight is None else weight,
+                width=width,
+                exact_limits=exact_limits,
             )
         elif kind == "cusum":
             result = charts.cusum_chart(

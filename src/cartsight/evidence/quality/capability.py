@@ -122,6 +122,9 @@ def capability(
     """
     if lsl is None and usl is None:
         raise InputError("no specification limit: give --lsl, --usl or both")
+    for name, number in (("--lsl", lsl), ("--usl", usl), ("--target", target)):
+        if number is not None and not math.isfinite(number):
+            raise InputError("a finite number is expected", field=name, found=number)
     if lsl is not None and usl is not None and not lsl < usl:
         raise InputError("the lower specification limit must be below the upper", found=(lsl, usl))
     if not 0 < confidence < 1:

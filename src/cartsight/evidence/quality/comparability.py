@@ -139,7 +139,11 @@ def compare(
         require_spread(values, f"group {name!r}")
         if scale == "log" and (values <= 0).any():
             raise InputError(f"the log scale needs values above zero in group {name!r}", found=float(values.min()))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise InputError("the margins must be finite", found=(low, high))
     if scale == "log":
+        if not (assumed == 0 or (assumed > 0 and math.isfinite(assumed))):
+            raise InputError("on the log scale the assumed difference is a ratio above zero", found=assumed)
         if not 0 < low < 1 < high:
             raise InputError("on the log scale the margins are ratios that enclose 1", found=(low, high))
         low, high = math.log(low), math.log(high)

@@ -256,6 +256,8 @@ def ewma_chart(
         for i, z in enumerate(statistic)
         if abs(z - mu) > limits[i]
     )
+    if exact_limits:
+        warnings.append("run lengths are those of the constant limits; limits that widen signal sooner at the start")
     run_lengths = tuple(
         RunLength(shift, ewma_average_run_length(weight, width, shift)) for shift in (0.0, 0.5, 1.0, 2.0)
     )

@@ -52,12 +52,15 @@ class RandomEffectsStudy:
     y : ndarray, shape (n,)
     factors : tuple of RandomFactor
     structure : {"nested", "crossed"}
+    remarks : tuple of str
+        What was assumed of the labels.
     """
 
     y: Float
     factors: tuple[RandomFactor, ...]
     structure: str
     file: str | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -116,12 +119,18 @@ def build_study(
         raise InputError("no factor: name at least one column", file=file)
     plain = {name: list(labels) for name, labels in columns.items() if ":" not in name}
     names = list(plain)
+    remarks: tuple[str, ...] = ()
     if structure == "auto":
         chain = all(
             len({(a, b) for a, b in zip(plain[left], plain[right], strict=True)}) == len(set(plain[right]))
             for left, right in pairwise(names)
         )
         structure = "nested" if chain and len(names) > 1 else "crossed"
+        if not chain:
+            remarks = (
+                f"taken as crossed: a label of {', '.join(names[1:])} is the same one wherever it occurs; if it is a new one "
+                f"within each {names[0]}, say --structure nested",
+            )
     factors = []
     for position, (name, labels) in enumerate(columns.items()):
         if ":" in name:
@@ -146,7 +155,7 @@ def build_study(
         factors.append(factor)
     if float(np.ptp(y)) == 0.0:
         raise InputError("zero variance: all responses are equal", file=file)
-    return RandomEffectsStudy(y, tuple(factors), structure, file)
+    return RandomEffectsStudy(y, tuple(factors), structure, file, remarks)
 
 
 def read_study(

@@ -129,6 +129,8 @@ def release_risk(
     false_positive : float
         Probability of a positive signal by `day` from a sterile lot.
     """
+    if not day >= 0:
+        raise InputError("must be zero or more", field="day", found=day)
     for name, value in (("contamination_prior", contamination_prior), ("false_positive", false_positive)):
         if not 0 <= value <= 1:
             raise InputError("must lie between 0 and 1", field=name, found=value)

@@ -92,7 +92,7 @@ def estimate_variance_components(
     total_variance = float(reml.components.sum())
     balanced = study.balanced
     components: dict[str, Component] = {}
-    warnings = []
+    warnings = list(study.remarks)
     for i, name in enumerate(names):
         moment = combine_mean_squares(anova, weights[i], confidence)
         estimate = float(reml.components[i])

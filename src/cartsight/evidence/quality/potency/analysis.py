@@ -45,6 +45,17 @@ def analyse_potency(
     if model not in MODELS:
         raise InputError("no such model", found=model, allowed=", ".join(MODELS), hint=nearest(model, MODELS))
     quantal = model in LINKS
+    _refuse_unused(
+        model,
+        {
+            "--blank": (blank != "keep", ("slope-ratio",)),
+            "--fix": (bool(fixed), tuple(CURVES)),
+            "--weight-power": (weight_power != 0.0, tuple(CURVES)),
+            "--residual": (residual != "curves", tuple(CURVES)),
+            "--natural-response": (natural_response != "auto", tuple(LINKS)),
+            "--heterogeneity": (heterogeneity, tuple(LINKS)),
+        },
+    )
     if quantal and transform != "none":
         raise InputError("a quantal assay takes no transform of its response", found=transform)
     if isinstance(assumed_potency, Mapping):
@@ -63,6 +74,12 @@ def analyse_potency(
                     allowed=", ".join(assay.preparations),
                     hint=nearest(name, assay.preparations),
                 )
+            if name == assay.standard:
+                raise InputError(
+                    "the standard has no assumed potency: its doses are in units already",
+                    found=name,
+                    hint="Write the standard's doses in units, or choose another --standard.",
+                )
     if model == "parallel-line":
         return parallel_line(assay, transform=transform, assumed_potency=assumed_potency, rules=rules, limits=limits)
     if model == "slope-ratio":
@@ -80,6 +97,7 @@ def analyse_potency(
             model,
             assumed_potency=assumed_potency,
             rules=rules,
+            limits=limits,
             natural_response=natural_response,
             heterogeneity=heterogeneity,
             effects=effects,
@@ -96,3 +114,10 @@ def analyse_potency(
         effects=effects,
         residual=residual,
     )
+
+
+def _refuse_unused(model: str, options: Mapping[str, tuple[bool, tuple[str, ...]]]) -> None:
+    """Raise InputError for an option that was given and that the model has no use for."""
+    for option, (given, models) in options.items():
+        if given and model not in models:
+            raise InputError(f"the {model} model has no use for it", field=option, allowed=f"with {', '.join(models)}")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from cartsight.core.errors import InputError, nearest
 from cartsight.evidence.quality.csv_table import CsvTable, read_csv_table
+from cartsight.evidence.quality.potency.linear_model import indicators, least_squares
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.intp]
@@ -198,6 +199,7 @@ def read_assay(path: Path | str, *, design: str = "crd", standard: str | None = 
     if not seen.any():
         raise InputError("every response is empty", file=table.file)
     kept = whole.subset(seen)
+    _check_connected(kept)
     return Assay(**{**kept.__dict__, "missing": int((~seen).sum())})
 
 
@@ -206,6 +208,15 @@ def _preparations(names: list[str], dose: Float, standard: str | None, file: str
     for name, amount in zip(names, dose, strict=True):
         if amount > 0 or name.lower() not in BLANK_NAMES:
             found.setdefault(name)
+    lower: dict[str, str] = {}
+    for name in found:
+        other = lower.setdefault(name.lower(), name)
+        if other != name:
+            raise InputError(
+                f"two preparations differ in capitals alone: {other!r} and {name!r}",
+                file=file,
+                hint="Write one name the same way throughout.",
+            )
     order = [name for name in found if (dose[[other == name for other in names]] > 0).any()]
     if not order:
         raise InputError("no dose is above zero", file=file)
@@ -239,6 +250,32 @@ def _counts(table: CsvTable, line: Int) -> tuple[Float, Float]:
                 found=(float(r), float(n)),
             )
     return responders, total
+
+
+def _check_connected(assay: Assay) -> None:
+    """Raise InputError when a difference between treatments is also one between blocks (or rows, or columns)."""
+    blocks = [indicators(_levels_of(levels))[:, 1:] for _, levels in assay.nuisance]
+    if not blocks or not any(columns.shape[1] for columns in blocks):
+        return
+    one = np.ones((len(assay.response), 1))
+    treatments = indicators(assay.treatment)
+
+    def rank(*columns: Float) -> int:
+        return least_squares(np.column_stack(columns), assay.response, assay.weight).rank
+
+    if rank(treatments, *blocks) < rank(treatments) + rank(one, *blocks) - 1:
+        names = " and ".join(f"{name}s" for name, _ in assay.nuisance)
+        raise InputError(
+            f"treatments are confounded with {names}: some doses or preparations never share one",
+            file=assay.file,
+            hint="Give the treatments that are compared in the same blocks, or analyse as --design crd.",
+        )
+
+
+def _levels_of(levels: Int) -> Int:
+    """Return level indices without gaps, as when every response of a block is missing."""
+    _, index = np.unique(levels, return_inverse=True)
+    return np.asarray(index, dtype=np.intp).reshape(-1)
 
 
 def _check_latin_square(assay: Assay) -> None:

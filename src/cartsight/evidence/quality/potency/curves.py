@@ -156,18 +156,18 @@ def curve_potency(
         anova = [line, *anova]
         similarity = judge_similarity(
             SignificanceTest("F", line.f, line.df, free.df, line.p, not line.p < rules.significance),
-            _parameter_equivalence(assay, free, s2_free, rules),
+            _parameter_equivalence(assay, curve, free, s2_free, rules),
             rules,
         )
         if line.p < rules.significance:
             warnings.append(f"non-parallelism is significant (F = {line.f:.3f}, p = {line.p:.3f})")
         if (word := disagreement(similarity)) is not None:
             warnings.append(word)
-        potencies = _potencies(assay, shared, s2, df, assumed_potency, rules)
+        potencies = _potencies(assay, curve, shared, s2, df, assumed_potency, rules)
         slope, slope_error = float(shared.curves[0, 0]), _standard_error(shared, 0, 0, s2)
         details["shared_parameters"] = parameter_table(assay.preparations, curve, shared, s2, rules.confidence, effects)
     t = float(stats.t.ppf(0.5 + rules.confidence / 2, df))
-    g = (t * slope_error / slope) ** 2 if slope else math.inf
+    g = _slope_g(curve, free if h == 1 else shared, s2, t)
     valid = (
         (similarity is None or similarity.similar)
         and free.determined
@@ -334,7 +334,34 @@ def parameter_table(
     return table
 
 
-def _parameter_equivalence(assay: Assay, free: CurveFit, s2: float, rules: Rules) -> tuple[Equivalence, ...]:
+def _log_slope(curve: Curve, fit: CurveFit, i: int) -> tuple[float, Float]:
+    """Return ln |slope at the midpoint| of curve `i`, as a share of its range per ln dose, and its gradient over theta.
+
+    With an exponent f, b and f trade off: only their joint effect on the slope is well determined.
+    """
+    b, f = float(fit.curves[i, 0]), math.exp(float(fit.curves[i, 4]))
+    gradient = np.zeros(len(fit.theta))
+    at_b, at_f = int(fit.position[i, 0]), int(fit.position[i, 4])
+    if at_b >= 0:
+        gradient[at_b] += 1.0 / b
+    # (1 + u)^-f is a half where 1 + u = 2^(1/f): the slope there is -b f (1 - 2^(-1/f)) / 2
+    rest = -math.expm1(-math.log(2.0) / f)
+    if curve.asymmetric and at_f >= 0:
+        gradient[at_f] += 1.0 - math.log(2.0) / f * (1.0 - rest) / rest
+    return math.log(abs(b) * f * rest / 2.0), gradient
+
+
+def _slope_g(curve: Curve, fit: CurveFit, s2: float, t: float) -> float:
+    """Return g, the squared relative half-width of the slope at the midpoint."""
+    if fit.curves[0, 0] == 0.0:
+        return math.inf
+    _, gradient = _log_slope(curve, fit, 0)
+    return float(t * t * s2 * (gradient @ fit.unscaled_covariance @ gradient))
+
+
+def _parameter_equivalence(
+    assay: Assay, curve: Curve, free: CurveFit, s2: float, rules: Rules
+) -> tuple[Equivalence, ...]:
     """Compare slope and asymptotes of each test preparation with the standard's, by Fieller intervals."""
     t = float(stats.t.ppf(0.5 + rules.equivalence_confidence / 2, free.df))
     v = free.unscaled_covariance * s2
@@ -357,7 +384,20 @@ def _parameter_equivalence(assay: Assay, free: CurveFit, s2: float, rules: Rules
     found = []
     b, c, d = free.curves[:, 0], free.curves[:, 1], free.curves[:, 2]
     for i in range(1, len(assay.preparations)):
-        found.append(compare(i, "slope ratio", combination(i, {0: 1}), combination(0, {0: 1}), b[i], b[0], low, high))
+        if curve.asymmetric:
+            (test, up), (standard, down) = _log_slope(curve, free, i), _log_slope(curve, free, 0)
+            half = t * math.sqrt(max(float((up - down) @ v @ (up - down)), 0.0))
+            limits = exponential(test - standard - half), exponential(test - standard + half)
+            same_sign = b[i] * b[0] > 0
+            ratio = math.copysign(exponential(test - standard), b[i] * b[0])
+            inside = bool(same_sign and low <= limits[0] and limits[1] <= high)
+            shown = limits if same_sign else (math.nan, math.nan)
+            what = "slope at the midpoint ratio"
+            found.append(Equivalence(assay.preparations[i], what, ratio, *shown, low, high, inside))
+        else:
+            found.append(
+                compare(i, "slope ratio", combination(i, {0: 1}), combination(0, {0: 1}), b[i], b[0], low, high)
+            )
         found.append(
             compare(
                 i,
@@ -386,11 +426,10 @@ def _parameter_equivalence(assay: Assay, free: CurveFit, s2: float, rules: Rules
 
 
 def _potencies(
-    assay: Assay, shared: CurveFit, s2: float, df: int, assumed: float | Mapping[str, float], rules: Rules
+    assay: Assay, curve: Curve, shared: CurveFit, s2: float, df: int, assumed: float | Mapping[str, float], rules: Rules
 ) -> tuple[Potency, ...]:
     t = float(stats.t.ppf(0.5 + rules.confidence / 2, df))
-    slope, slope_error = float(shared.curves[0, 0]), _standard_error(shared, 0, 0, s2)
-    g = (t * slope_error / slope) ** 2
+    g = _slope_g(curve, shared, s2, t)
     found = []
     at_standard = int(shared.position[0, 3])
     for i in range(1, len(assay.preparations)):

@@ -30,6 +30,7 @@ from cartsight.evidence.quality.potency.results import (
     judge_similarity,
     potency_of,
 )
+from cartsight.evidence.quality.potency.suitability import quantal_suitability
 
 Float = npt.NDArray[np.float64]
 Link = Callable[[Float], tuple[Float, Float]]
@@ -177,6 +178,7 @@ def quantal_potency(
     *,
     assumed_potency: float | Mapping[str, float] = 1.0,
     rules: Rules | None = None,
+    limits: Mapping[str, tuple[float, float]] | None = None,
     natural_response: str = "auto",
     heterogeneity: bool = False,
     effects: Sequence[float] = (10.0, 50.0, 90.0),
@@ -188,8 +190,8 @@ def quantal_potency(
     assay : Assay
         With `responders` and `total`; lines at dose 0 are controls.
     model : {"probit", "logit", "gompertz"}
-    assumed_potency, rules
-        As for `parallel_line`.
+    assumed_potency, rules, limits
+        As for `parallel_line`; no limits on replicates or residuals.
     natural_response : {"auto", "none", "estimate"}
         Whether untreated subjects respond; "auto" estimates it when a control did.
     heterogeneity : bool
@@ -337,6 +339,7 @@ def quantal_potency(
     slope_table = tuple(
         (name, float(slopes[i]), math.sqrt(float(slope_covariance[i, i]))) for i, name in enumerate(assay.preparations)
     )
+    suitability = quantal_suitability(slope_table[0][1], potencies, limits or {})
     return PotencyResult(
         model,
         assay.design,
@@ -351,10 +354,10 @@ def quantal_potency(
         df,
         tuple(anova),
         similarity,
-        valid,
+        valid and all(item.passed is not False for item in suitability),
         tuple(warnings),
         (),
-        (),
+        suitability,
         slope_table,
         details,
     )

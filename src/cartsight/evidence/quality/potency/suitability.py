@@ -27,6 +27,7 @@ NAMES = (
     "interval_width",
     "g",
 )
+QUANTAL_NAMES = ("standard_slope", "potency", "ratio", "interval_width", "g")
 
 
 def linear_suitability(
@@ -44,14 +45,6 @@ def linear_suitability(
     over the lower limit of a potency, `largest_replicate_cv` a coefficient of variation on the measured
     scale.
     """
-    unknown = [name for name in limits if name not in NAMES]
-    if unknown:
-        raise InputError(
-            "no such suitability number",
-            found=unknown[0],
-            allowed=", ".join(NAMES),
-            hint=nearest(unknown[0], NAMES),
-        )
     means = []
     cvs = []
     treatment = assay.treatment
@@ -69,6 +62,19 @@ def linear_suitability(
         ("system", "residual_sd", math.sqrt(residual_mean_square)),
         ("system", "largest_replicate_cv", max(cvs) if cvs else math.nan),
     ]
+    return judged([*numbers, *potency_numbers(potencies)], limits, NAMES)
+
+
+def quantal_suitability(
+    slope: float, potencies: Sequence[Potency], limits: Mapping[str, tuple[float, float]]
+) -> tuple[Suitability, ...]:
+    """Return the suitability numbers of a quantal assay: counts have no replicate or residual spread of their own."""
+    return judged([("system", "standard_slope", slope), *potency_numbers(potencies)], limits, QUANTAL_NAMES)
+
+
+def potency_numbers(potencies: Sequence[Potency]) -> list[tuple[str, str, float]]:
+    """Return (scope, name, value) of each test preparation."""
+    numbers = []
     for potency in potencies:
         width = potency.upper / potency.lower if potency.lower and potency.lower > 0 else math.inf
         numbers += [
@@ -77,6 +83,27 @@ def linear_suitability(
             (potency.preparation, "interval_width", width),
             (potency.preparation, "g", potency.g),
         ]
+    return numbers
+
+
+def judged(
+    numbers: Sequence[tuple[str, str, float]], limits: Mapping[str, tuple[float, float]], names: Sequence[str]
+) -> tuple[Suitability, ...]:
+    """Return each number with its verdict where a limit was stated beforehand.
+
+    Raises
+    ------
+    InputError
+        A limit for a number that the model does not have.
+    """
+    unknown = [name for name in limits if name not in names]
+    if unknown:
+        raise InputError(
+            "no such suitability number",
+            found=unknown[0],
+            allowed=", ".join(names),
+            hint=nearest(unknown[0], names),
+        )
     found = []
     for scope, name, value in numbers:
         if name in limits:

@@ -385,6 +385,8 @@ def remarks(specification: ReleaseSpecification) -> tuple[str, ...]:
     words = []
     for attribute in specification.attributes:
         assay = attribute.assay
+        if attribute.limits.open:
+            words.append(f"{attribute.name}: no limit is in force, so it is reported and decides nothing")
         if assay.retest.results and assay.retest.rule == "mean_with_first":
             words.append(
                 f"{attribute.name}: the retest rule averages an unexplained first failure with the retest; guidance on "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,23 @@ from cartsight.evidence.quality.results_table.table import (
     ResultTable,
     checked_bytes,
     parse_date,
+    parse_value,
     settle,
     source_of,
 )
 
 AGGREGATE = " aggregate document"
+CONVERTER = "cartsight"
+BEYOND = "results beyond a limit of quantification"
+OWN_NAMES = {
+    "donor": "donor",
+    "site": "site",
+    "specification": "specification",
+    "lab": "laboratory",
+    "run": "run",
+    "assay": "assay",
+}
+"""Columns of the result table and what they are called in custom information."""
 
 
 def read_allotrope(path: Path | str, lab: str = "") -> ResultTable:
@@ -95,27 +108,64 @@ def table_of_allotrope(document: Any, path: Path | str, content: bytes, lab: str
                 if date is None:
                     dropped.append(Dropped(name, count, "date cannot be read", str(measurement["measurement time"])))
                     continue
+                before = len(results)
+                own = _own_fields(body, measurement)
+                fields = {
+                    "assay": technique,
+                    "lab": lab,
+                    "run": str(measurement.get("measurement identifier", "")),
+                    "date": date,
+                    "source": name,
+                    "line": count,
+                } | ({} if own is None else own.fields | ({"lab": lab} if lab else {}))
                 for attribute, value, unit, reason in _quantities(measurement):
                     if reason:
                         dropped.append(Dropped(name, count, reason, attribute))
                         continue
-                    results.append(
-                        Result(
-                            batch=batch,
-                            attribute=attribute,
-                            value=value,
-                            unit=unit,
-                            assay=technique,
-                            lab=lab,
-                            run=str(measurement.get("measurement identifier", "")),
-                            date=date,
-                            source=name,
-                            line=count,
-                        )
-                    )
+                    events = 0 if own is None else own.events.get(attribute, 0)
+                    results.append(Result(batch, attribute, value, unit, **fields, events=events))
+                for attribute, text in ({} if own is None else own.censored).items():
+                    number, _, unit = text.partition(" ")
+                    parsed = parse_value(number)
+                    if parsed is None:
+                        dropped.append(Dropped(name, count, "value is not a number", attribute))
+                    else:
+                        results.append(Result(batch, attribute, parsed[0], unit, **fields, censored=parsed[1]))
+                if len(results) == before and not any(row.line == count for row in dropped):
+                    dropped.append(Dropped(name, count, "no processed or calculated quantity", batch))
     if count == 0:
         raise InputError("the document holds no measurement", file=path)
     return settle(results, dropped, [source_of(path, content, count)])
+
+
+@dataclass(frozen=True)
+class _OwnFields:
+    """What `allotrope_document` put into custom information: fields of the row, censored results, event counts."""
+
+    fields: dict[str, Any]
+    censored: dict[str, str]
+    events: dict[str, int]
+
+
+def _own_fields(body: Any, measurement: Mapping[str, Any]) -> _OwnFields | None:
+    """Return the fields of a document that this module wrote, None for anybody else's."""
+    system = body.get("data system document", {}) if isinstance(body, Mapping) else {}
+    custom = measurement.get("custom information document", {})
+    if (
+        not isinstance(system, Mapping)
+        or system.get("ASM converter name") != CONVERTER
+        or not isinstance(custom, Mapping)
+    ):
+        return None
+    fields: dict[str, Any] = {key: str(custom.get(name, "")) for key, name in OWN_NAMES.items()}
+    replicate = custom.get("replicate number", 1)
+    fields["replicate"] = replicate if isinstance(replicate, int) else 1
+    censored, events = custom.get(BEYOND, {}), custom.get("event counts", {})
+    return _OwnFields(
+        fields,
+        {str(k): str(v) for k, v in censored.items()} if isinstance(censored, Mapping) else {},
+        {str(k): v for k, v in events.items() if isinstance(v, int)} if isinstance(events, Mapping) else {},
+    )
 
 
 def _list(value: Any, key: str) -> list[Any]:
@@ -146,18 +196,19 @@ def allotrope_document(table: ResultTable) -> dict[str, Any]:
 
 
 def _aggregate(assay: str, rows: list[Result]) -> dict[str, Any]:
-    measurements: dict[tuple[str, str, str, str, int], list[Result]] = {}
+    measurements: dict[tuple[str | int, ...], list[Result]] = {}
     for row in rows:
-        measurements.setdefault((row.batch, row.run, row.date, row.lab, row.replicate), []).append(row)
+        # what custom information says of a measurement has to hold for all its results
+        key = (row.batch, row.date, row.replicate, *(getattr(row, name) for name in OWN_NAMES))
+        measurements.setdefault(key, []).append(row)
     documents = []
-    for number, ((batch, run, date, lab, replicate), found) in enumerate(measurements.items(), start=1):
+    for number, found in enumerate(measurements.values(), start=1):
+        batch, run, date = found[0].batch, found[0].run, found[0].date
         sample = {"sample identifier": batch, "batch identifier": batch}
-        custom = {
-            name: getattr(found[0], name) for name in ("donor", "site", "specification") if getattr(found[0], name)
-        }
-        if lab:
-            custom["laboratory"] = lab
-        custom["replicate number"] = replicate
+        custom = {shown: getattr(found[0], name) for name, shown in OWN_NAMES.items() if getattr(found[0], name)}
+        custom["replicate number"] = found[0].replicate
+        if events := {row.attribute: row.events for row in found if row.events}:
+            custom["event counts"] = events
         measurement: dict[str, Any] = {
             "measurement identifier": run or f"{assay} {number}",
             "sample document": sample,
@@ -170,11 +221,11 @@ def _aggregate(assay: str, rows: list[Result]) -> dict[str, Any]:
         }
         if date:
             measurement["measurement time"] = date
-        censored = {row.attribute: f"{row.censored}{row.value:g} {row.unit}" for row in found if row.censored}
+        censored = {row.attribute: f"{row.censored}{row.value!r} {row.unit}" for row in found if row.censored}
         if censored:
-            custom["results beyond a limit of quantification"] = censored
+            custom[BEYOND] = censored
         documents.append({"measurement" + AGGREGATE: {"measurement document": [measurement]}})
     return {
-        "data system document": {"ASM converter name": "cartsight", "data system instance identifier": "N/A"},
+        "data system document": {"ASM converter name": CONVERTER, "data system instance identifier": "N/A"},
         f"{assay} document": documents,
     }

@@ -200,14 +200,16 @@ def _excel(content: bytes, path: Path | str, mapping: ColumnMapping) -> list[lis
             hint=nearest(mapping.sheet, book.sheetnames),
         )  # fmt: skip
     sheet = book[mapping.sheet] if mapping.sheet is not None else book.worksheets[0]
-    return [[_cell(value) for value in row] for row in sheet.iter_rows(values_only=True)]
+    return [[_cell(value, mapping) for value in row] for row in sheet.iter_rows(values_only=True)]
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, mapping: ColumnMapping) -> str:
+    """Return a cell as text in the mapping's own notation: a number or a date of the workbook is not ambiguous."""
     if value is None:
         return ""
     if isinstance(value, datetime.datetime):
-        return value.date().isoformat()
-    if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
-        return str(int(value))
+        return value.strftime(mapping.date_format) if mapping.date_format is not None else value.date().isoformat()
+    if isinstance(value, float):
+        text = str(int(value)) if math.isfinite(value) and value == int(value) and abs(value) < 1e15 else str(value)
+        return text.replace(".", ",") if mapping.decimal_comma else text
     return str(value)

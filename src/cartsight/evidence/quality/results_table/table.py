@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,8 @@ COLUMNS = (
 REQUIRED = ("batch", "attribute", "value", "unit")
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", ".", "-", "n.d.", "nd", "not tested", "pending"})
 LARGEST_FILE_BYTES = 50_000_000
+GROUPED = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d+)?")
+"""A number with a decimal comma whose points group thousands."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +145,9 @@ def parse_value(cell: str, decimal_comma: bool = False) -> tuple[float, str] | N
     if text[:1] in "<>":
         censored, text = text[0] if text else "", text[1:].lstrip("= ").strip()
     if decimal_comma:
+        # a point groups thousands; 87.5 under a decimal comma is no number, and never 875
+        if "." in text and not GROUPED.fullmatch(text):
+            return None
         text = text.replace(".", "").replace(",", ".")
     try:
         value = float(text)
@@ -241,7 +247,7 @@ def data_report(table: ResultTable) -> DataReport:
     ) if table.results else ()  # fmt: skip
     remarks = list(table.remarks)
     for item in attributes:
-        if item.labs <= 1 and item.results > 1:
+        if item.labs <= 1:
             remarks.append(
                 f"{item.attribute}: one laboratory or none named, so laboratory and assay cannot be told apart"
             )
