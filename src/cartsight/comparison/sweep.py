@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel
 
 import cartsight
 from cartsight.comparison.executor import Executor
@@ -107,12 +108,14 @@ def changed_scenario(scenario: Scenario, values: Mapping[str, float]) -> Scenari
     Raises
     ------
     InputError
-        A path that names neither; the message gives the nearest.
+        A path that names neither; the message gives the nearest. A value that the rules of its section refuse.
     """
     numbers = scenario.numbers()
     moved = scenario.with_values({path: value for path, value in values.items() if path in numbers})
     structural = {path: value for path, value in values.items() if path not in numbers}
     if not structural:
+        for path, value in values.items():
+            _check_sections(moved, path, value)
         return moved
     from cartsight.scenario import validate
 
@@ -120,7 +123,29 @@ def changed_scenario(scenario: Scenario, values: Mapping[str, float]) -> Scenari
     for path, value in structural.items():
         _set(raw, path, value, numbers)
     rebuilt = validate(raw, Path(scenario.name))
-    return rebuilt.with_values({path: value for path, value in values.items() if path in numbers})
+    changed = rebuilt.with_values({path: value for path, value in values.items() if path in numbers})
+    for path, value in values.items():
+        _check_sections(changed, path, value)
+    return changed
+
+
+def _check_sections(scenario: Scenario, path: str, value: float) -> None:
+    """Apply the rules of every section around a number again: a number alone knows its own bounds only."""
+    sections: list[tuple[str, BaseModel]] = []
+    node: Any = scenario
+    parts = path.split(".")[:-1]
+    for depth, part in enumerate(parts, start=1):
+        node = node.get(part) if isinstance(node, dict) else getattr(node, part, None)
+        if isinstance(node, BaseModel):
+            sections.append((".".join(parts[:depth]), node))
+    for where, section in reversed(sections):
+        # Only the rules themselves: to validate again would set every number back to what the file states.
+        rules = type(section).__pydantic_decorators__.model_validators
+        for name in (name for name, rule in rules.items() if rule.info.mode == "after"):
+            try:
+                getattr(section, name)()
+            except ValueError as error:
+                raise InputError(f"{where}: {error}", field=path, found=value) from None
 
 
 def _as_written(node: Any) -> Any:
@@ -163,9 +188,7 @@ def plan_sweep(
         if not values:
             raise InputError("no values to vary over", field=path)
     grid = itertools.product(*vary.values())
-    cases = tuple(
-        Case(number, tuple(zip(vary, point, strict=True))) for number, point in enumerate(grid)
-    )
+    cases = tuple(Case(number, tuple(zip(vary, point, strict=True))) for number, point in enumerate(grid))
     for case in cases:
         changed_scenario(scenario, dict(case.values))
     return SweepPlan(scenario, cases, draws, block, scenario.analysis.seed if seed is None else seed)
@@ -211,7 +234,10 @@ def start_sweep(plan: SweepPlan, folder: Path) -> None:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if manifest.get("key") != plan.key:
             raise InputError(
-                "this folder holds another sweep", file=path, found=manifest.get("key"), allowed=plan.key,
+                "this folder holds another sweep",
+                file=path,
+                found=manifest.get("key"),
+                allowed=plan.key,
                 hint="Choose another --output, or repeat the command that started it to resume.",
             )
         return
