@@ -111,3 +111,15 @@ def test_a_shipped_file_in_other_letters_is_refused(name: str, tmp_path: Path) -
     path.write_text(text.replace("price =", "prise ="), encoding="utf-8")
     with pytest.raises(InputError, match="prise"):
         load_contract(path)
+
+
+def test_misspelt_size_is_named_rather_than_missing(tmp_path: Path) -> None:
+    path = tmp_path / "contract.toml"
+    path.write_text(
+        'name = "x"\nprice = 1000\n[[clause]]\nkind = "milestone"\nshar = 0.5\nmonth = 12\n'
+        "[curve]\ncured = 0.4\nrate_per_year = 1.0\n"
+    )
+    with pytest.raises(InputError, match="unknown key") as refused:
+        load_contract(path)
+    assert refused.value.found == "shar"
+    assert "share" in (refused.value.hint or "")

@@ -24,6 +24,7 @@ TIME_NAMES = (
     "os_months",
     "pfs_months",
 )
+GROUP_NAMES = ("group", "arm", "treatment", "strategy", "cohort", "product")
 EVENT_NAMES = ("event", "died", "death", "dead", "status", "observed", "progressed")
 
 
@@ -51,6 +52,9 @@ def groups_from_file(
     event_column = event if event is not None else table.first_of(EVENT_NAMES, "events; name it with --event")
     if time is None or event is None:
         stderr_console(quiet).print(f"time column {time_column!r}, event column {event_column!r}")
+    pooled = [c for c in table.header if c.strip().lower() in GROUP_NAMES and c != group]
+    if group is None and pooled and 1 < len(set(table.text(pooled[0]))) <= 50:
+        stderr_console(quiet).print(f"all patients as one group; --group {pooled[0]} keeps them apart")
     times, events = table.times(time_column), table.indicator(event_column)
     starts = table.times(entry) if entry is not None else np.zeros(len(table))
     ends = table.numbers(upper, missing=True) if upper is not None else np.full(len(table), np.nan)

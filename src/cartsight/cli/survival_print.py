@@ -36,10 +36,13 @@ def print_curves(records: list[dict[str, Any]], test: dict[str, Any] | None) -> 
             str(r["group"]),
             str(r["n"]),
             str(r["events"]),
-            shown(r["median"], 4),
-            shown_range(r["median_interval"]) if r["median"] is not None else "",
+            shown(r["median"], 4, "not reached" if "restricted_mean" in r else "not estimated"),
+            shown_range(r["median_interval"]) if r["median"] is not None and r["events"] else "",
         )
     console.print(grid)
+    for r in records:
+        if r.get("note"):
+            console.print(f"{r['group']}: {r['note']}")
     for r in records:
         if not r["landmarks"]:
             continue

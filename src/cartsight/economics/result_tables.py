@@ -1,6 +1,6 @@
 """Reading the results of any model from CSV, so that the analysis needs no cartsight scenario.
 
-Files are UTF-8 text with a header; the separator is a comma, or a semicolon or tab where the header has no
+Files are UTF-8 text, plain or compressed by gzip, with a header; the separator is a comma, or a semicolon or tab where the header has no
 comma. Column names are matched without regard to case, spaces or underscores; other columns are ignored.
 """
 
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cartsight.core.errors import InputError, nearest
+from cartsight.core.text_files import DAMAGED, damaged, open_bytes, open_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,12 +68,14 @@ def _separator(header: str) -> str:
 def _open_header(path: Path) -> tuple[str, str]:
     """Return the header line and the separator, or raise for a file that cannot be a table."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with open_text(path) as stream:
             header = stream.readline(_HEADER_LIMIT)
     except FileNotFoundError:
         raise InputError("no such file", file=path) from None
     except IsADirectoryError:
         raise InputError("this is a folder, not a file", file=path) from None
+    except DAMAGED:
+        raise damaged(path) from None
     except OSError as error:
         raise InputError(f"cannot read the file ({error.strerror})", file=path) from None
     except UnicodeDecodeError:
@@ -86,7 +89,7 @@ def _open_header(path: Path) -> tuple[str, str]:
 
 def _not_text(path: Path) -> InputError:
     line = None
-    with path.open("rb") as stream:
+    with open_bytes(path) as stream:
         for number, raw in enumerate(stream, 1):
             try:
                 raw.decode("utf-8")
@@ -110,7 +113,7 @@ def records(path: Path) -> Iterator[tuple[int, list[str]]]:
     _, separator = _open_header(path)
     width = 0
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with open_text(path) as stream:
             reader = csv.reader(stream, delimiter=separator, skipinitialspace=True)
             before = 0
             for cells in reader:
@@ -128,6 +131,8 @@ def records(path: Path) -> Iterator[tuple[int, list[str]]]:
                 yield line, [cell.strip() for cell in cells]
     except UnicodeDecodeError:
         raise _not_text(path) from None
+    except DAMAGED:
+        raise damaged(path) from None
     except csv.Error as error:
         raise InputError(f"the row cannot be read as CSV ({error})", file=path, line=reader.line_num) from None
 
@@ -226,22 +231,21 @@ def _read_fast(path: Path, header: Sequence[str], text: Sequence[int], numbers: 
     kinds: dict[int, type] = {**dict.fromkeys(range(len(header)), str), **dict.fromkeys(numbers, float)}
     chosen = sorted({*text, *numbers})
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), open_text(path) as stream:
             warnings.simplefilter("error")
             table = pd.read_csv(
-                path,
+                stream,
                 sep=separator,
                 header=0,
                 names=list(range(len(header))),
                 index_col=False,
                 dtype=kinds,
                 keep_default_na=False,
-                encoding="utf-8-sig",
                 skipinitialspace=True,
             )
         clean = bool(np.isfinite(table[list(numbers)].to_numpy(dtype=np.float64)).all())
         clean = clean and not any(table[column].str.strip().eq("").any() for column in text)
-    except (ValueError, UnicodeDecodeError, Warning, pd.errors.ParserError):
+    except (ValueError, UnicodeDecodeError, Warning, pd.errors.ParserError, *DAMAGED):
         clean = False
     if clean:
         return table[chosen]

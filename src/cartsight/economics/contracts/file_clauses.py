@@ -106,6 +106,9 @@ def read_clause(table: Table, names: dict[str, int]) -> tuple[Clause, ...]:
     except InputError as error:
         if error.field is not None and error.field.startswith(table.name):
             raise
+        # A misspelt key is the likelier cause of a size that seems to be missing.
+        if error.found is None or error.found == (None, None):
+            table.finish()
         field = table.path((error.field or "").removeprefix(f"{name}: "))
         raise InputError(
             error.problem, field=field, found=error.found, allowed=error.allowed, hint=error.hint

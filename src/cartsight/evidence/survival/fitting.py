@@ -26,6 +26,8 @@ CONVERGED = 1e-7
 CURE_BOUNDARY = 9.0
 # A generalised gamma whose likelihood still rises at this |Q| is on its way to a law with a threshold, not to a maximum.
 LARGEST_GAMMA_SHAPE = 12.0
+LARGEST_STANDARD_ERROR = 100.0
+"""Of an unconstrained coefficient: its interval spans exp(400), which only a flat likelihood gives."""
 
 
 class FitError(CartsightError):
@@ -364,6 +366,13 @@ def _finish(
         )
     if decrement > 1e-3:
         raise FitError(f"{name}: no maximum found (distance in log likelihood {decrement:.2g})")
+    first, names = likelihood.cure_size, likelihood.family.parameters
+    errors = np.sqrt(np.maximum(np.diag(covariance)[first : first + len(names)], 0.0))
+    if np.any(errors > LARGEST_STANDARD_ERROR):
+        loose = ", ".join(n for n, error in zip(names, errors, strict=True) if error > LARGEST_STANDARD_ERROR)
+        raise FitError(
+            f"{name}: the likelihood is flat, the data do not identify {loose}. Use a law with fewer parameters"
+        )
     value = likelihood.value_and_gradient(beta)[0]
     return Fit(name, likelihood, beta, covariance, value, decrement, covariate_names, cure_names, tuple(notes))
 

@@ -34,6 +34,8 @@ from cartsight.evidence.survival.observations import Float, SurvivalData
 
 Scale = Literal["cloglog", "logit"]
 _MEDIAN_ROUNDS = 8
+LARGEST_FALL_ON_A_PLATEAU = 0.10
+"""Relative fall of survival, without background mortality, between the last two landmarks."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,8 @@ def fit_landmarks(
         notes.append("just identified: as many landmarks as parameters, nothing tests the shape of the law")
         if chi_squared > 1e-6:
             notes.append("the law cannot pass through all landmarks although it has a parameter for each")
+    if name.cure != "none":
+        notes.append(_cure_note(time, survival, added))
     fitted = np.exp(-(likelihood.excess_terms(time, beta, slice(None)).cumulative_hazard + added))
     return LandmarkFit(
         name,
@@ -253,6 +257,19 @@ def fit_landmarks(
         smr,
         tuple(dict.fromkeys(notes)),
     )
+
+
+def _cure_note(time: Float, survival: Float, background: Float) -> str:
+    """Return what the cured fraction of a landmark fit rests on: seldom on a plateau that somebody saw."""
+    words = "the cured fraction rests on the assumed law of the uncured: compare a model without cure"
+    if time.size < 2:
+        return words
+    excess = np.log(survival) + background
+    if np.expm1(excess[-1] - excess[-2]) < -LARGEST_FALL_ON_A_PLATEAU:
+        words += (
+            f"; no plateau: survival falls from {survival[-2]:.2g} to {survival[-1]:.2g} between the last two landmarks"
+        )
+    return words
 
 
 def _points(

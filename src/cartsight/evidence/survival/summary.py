@@ -53,6 +53,12 @@ def describe_curve(
             "landmarks": [],
             "note": "interval censored: no Kaplan-Meier estimate",
         }
+    if data.events == 0:
+        # The curve stays at one and Greenwood's variance at zero: zero events are not zero risk.
+        record["note"] = (
+            f"no events: the curve has no interval of its own; with {data.n} patients, had all been followed to the end, "
+            f"a share of up to {1.0 - (0.5 * (1.0 - level)) ** (1.0 / data.n):.3g} could have had one (exact binomial)"
+        )
     curve = kaplan_meier(data, level=level, interval=interval)
     median = curve.median
     mean, mean_se = curve.restricted_mean()
@@ -114,6 +120,10 @@ def describe_fit(fitted: Fit, times: Float, *, level: float = 0.95, draws: int =
         record["knots_log_time"] = list(getattr(fitted.likelihood.family, "knots", ()))
     if fitted.has_cure:
         record |= _cure_record(fitted, level)
+        if record.get("cure_fraction_refused"):
+            # A point estimate that is refused must not come back under another key, nor a Wald interval from its edge.
+            record["parameters"] = {**fitted.parameters, "cure_fraction": None}
+            record["parameter_intervals"]["cure_fraction"] = record["cure_fraction_interval"]
     elif float(np.max(law.cure_fraction)) > 0:
         record["notes"].append(
             f"the fitted law implies that {100 * float(law.cure_fraction):.0f} % never have the event"

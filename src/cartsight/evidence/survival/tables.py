@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from cartsight.core.errors import InputError, nearest
+from cartsight.core.text_files import DAMAGED, damaged, open_bytes
 from cartsight.evidence.survival.observations import Bool, Float
 
 LARGEST_FILE_BYTES = 50_000_000
@@ -115,7 +116,7 @@ class Table:
 
 
 def read_table(path: Path | str, headerless: tuple[str, ...] = ()) -> Table:
-    """Read a CSV file (comma, semicolon or tab; UTF-8; one header line).
+    """Read a CSV file (comma, semicolon or tab; UTF-8, plain or compressed by gzip; one header line).
 
     Parameters
     ----------
@@ -140,7 +141,13 @@ def read_table(path: Path | str, headerless: tuple[str, ...] = ()) -> Table:
             allowed=f"up to {LARGEST_FILE_BYTES // 1_000_000} MB",
         )
     try:
-        content = file.read_text(encoding="utf-8-sig")
+        with open_bytes(file) as stream:
+            raw = stream.read(LARGEST_FILE_BYTES + 1)
+        if len(raw) > LARGEST_FILE_BYTES:
+            raise InputError(
+                "the unpacked file is too large", file=file, allowed=f"up to {LARGEST_FILE_BYTES // 1_000_000} MB"
+            )
+        content = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
             "the file is not UTF-8 text",
@@ -148,6 +155,8 @@ def read_table(path: Path | str, headerless: tuple[str, ...] = ()) -> Table:
             found=f"byte {error.start}",
             hint="Save it as CSV in UTF-8",
         ) from None
+    except DAMAGED:
+        raise damaged(file) from None
     except OSError as error:
         raise InputError(f"the file cannot be read: {error.strerror}", file=file) from None
     if "\x00" in content:
