@@ -186,3 +186,10 @@ def test_a_stream_of_events_too_long_for_one_run_is_refused() -> None:
     raw = point_of_care(breakdown={"between": days(0.01), "repair": days(0), "run_lost": probability(0)})
     with pytest.raises(InputError, match="more in one run than are simulated"):
         run_flow(build(raw), "autologous", 1)
+
+
+def test_a_run_of_no_length_has_a_maximum_too() -> None:
+    process = {"manufacturing": days(0), "maximum_days": days(9)}
+    plant = run_flow(build(arms={"autologous": {"process": process}}), "autologous", 1).plant
+    assert plant is not None and plant.started > 0
+    assert plant.causes.get("low dose", 0) == 0

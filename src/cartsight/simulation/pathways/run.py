@@ -135,7 +135,9 @@ def log_law(law: Distribution) -> Distribution:
     if isinstance(law, LogNormal):
         return Normal(law.mu, law.sigma)
     if isinstance(law, Constant):
-        return QuantileTable((0.0, 1.0), (math.log(law.mean), math.log(law.mean)))
+        # A run of no length, as validation states it to start the clock elsewhere, has no logarithm.
+        shortest = math.log(max(law.mean, 1e-9))
+        return QuantileTable((0.0, 1.0), (shortest, shortest))
     inner = (np.arange(1024) + 0.5) / 1024
     values = np.log(np.maximum(law.quantile(inner), 1e-9))
     knots = np.concatenate([[0.0], inner, [1.0]])
