@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,17 @@ import pytest
 from cartsight.evidence.quality.release import read_release_specification
 from cartsight.studies import StudyResult, find_study, study_codes
 from cartsight.studies.quality import matrix, portability, study
-from cartsight.studies.quality.cultures import simulate_cultures
-from cartsight.studies.quality.patients import RELEASE, draw_variances, follow, worlds
+from cartsight.studies.quality.cultures import DAYS, simulate_cultures
+from cartsight.studies.quality.patients import (
+    ARM,
+    RELEASE,
+    after,
+    draw_variances,
+    follow,
+    relabelled_odds_ratio,
+    response_lost,
+    worlds,
+)
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +120,46 @@ def test_cultures_fail_for_growth_and_for_what_nobody_sees() -> None:
     assert np.any(cultures.failed & ~cultures.seen_cause)
     assert np.corrcoef(cultures.harvest_day, cultures.signals["capacitance"][:, -1])[0, 1] < -0.7
     assert 0 < cultures.raman_error["glucose"] < 0.2
+
+
+def test_a_new_name_for_the_same_product_does_not_heal() -> None:
+    response, ratio, before, now = 0.59, 0.75, 0.36, 0.20
+    failed = 0.06
+    bad = failed * (1 - before)
+    # the same bad products, fewer good ones called out of specification beside them
+    called = bad / (1 - now)
+    changed = relabelled_odds_ratio(response, ratio, before, now)
+    was = failed * after(response, ratio) + (1 - failed) * response
+    now_is = called * after(response, changed) + (1 - called) * response
+    assert now_is == pytest.approx(was, abs=1e-12)
+    assert changed < ratio and relabelled_odds_ratio(response, ratio, before, before) == ratio
+    # a bad product released in specification loses what a bad one out of specification loses
+    assert bad * response_lost(response, ratio, before) == pytest.approx(
+        failed * (response - after(response, ratio)), abs=1e-12
+    )
+
+
+def test_infusing_every_product_leaves_nothing_to_gain_from_relabelling() -> None:
+    world = worlds(1, 3, patients=4000, lots=4000)[0]
+    everything = world.scenario.with_values(
+        {
+            f"arms.{ARM}.process.infuse_out_of_specification": 1.0,
+            f"arms.{ARM}.process.out_of_specification_approval": 0.0,
+        }
+    )
+    world = replace(
+        world, scenario=everything, numbers=replace(world.numbers, failed_good=0.5, out_of_specification=0.2)
+    )
+    clear = replace(world.numbers, failed_good=0.0, out_of_specification=0.1)
+    relabelled = follow(world, clear).qalys - follow(world, world.numbers).qalys
+    naive = follow(world, replace(clear, failed_good=0.5)).qalys - follow(world, world.numbers).qalys
+    # a tenth of the products, called by another name, would heal if the odds ratio stayed with the name
+    assert naive > 0.01
+    assert abs(relabelled) < 0.4 * naive
+
+
+def test_what_all_measurements_find_together_is_said_of_all(result: StudyResult) -> None:
+    answer = result.answers[1]
+    together = next(row for row in answer.rows if row["measurement"] == "all")
+    assert f"all together {together['area_under_curve']:.2f})" in answer.answer
+    assert not answer.answer.startswith(f"By day {DAYS[-1]} glucose and lactate separates")

@@ -16,8 +16,9 @@ from scipy import stats
 from cartsight.core.streams import Stream
 from cartsight.reporting.charts.style import points, svg
 from cartsight.reporting.palette import CATEGORIES
+from cartsight.scenario.arms import AutologousArm
 from cartsight.studies.answers import Answer, Figure, Progress
-from cartsight.studies.quality.patients import World, follow, interval
+from cartsight.studies.quality.patients import ARM, World, follow, interval
 
 Float = npt.NDArray[np.float64]
 
@@ -48,6 +49,8 @@ ASSUMPTIONS = (
     f"Lots differ by {LOT_SD:.0%} (sd of the log) in every attribute; assay coefficients of variation from Q111 to Q116 (not evidence).",
     f"A lot is bad when its clinical potency is among the worst {BAD:.0%}; every rule rejects {BAD:.0%} of all lots, so that rules differ "
     "only in which.",
+    "The weights of a matrix are the best ones, known beforehand; weights estimated from few lots find less.",
+    "A bad lot that is found is still used where a product out of specification may be infused: only the rest of them count.",
     "What assays share beyond clinical potency (same cells, same day) is a correlation of their remainders of 0, 0.3 or 0.6.",
 )
 
@@ -174,9 +177,15 @@ def potency_matrix(study: Sequence[World], seed: int, progress: Progress) -> Ans
         # bad lots released per lot released, best single against matrix, at the same rejections
         change = -BAD * gains[-1] / (1.0 - BAD)
         base = follow(world, world.numbers)
+        arm = world.scenario.arms[ARM]
+        assert isinstance(arm, AutologousArm)
+        refused = 1.0 - arm.process.infuse_out_of_specification.x
         # response is linear in the share of bad lots, and a large step tells more with the same patients
         better = follow(world, world.numbers, released_bad_change=-BAD_STEP)
-        one = ((better.net_benefit - base.net_benefit) / BAD_STEP, (better.qalys - base.qalys) / BAD_STEP)
+        one = (
+            refused * (better.net_benefit - base.net_benefit) / BAD_STEP,
+            refused * (better.qalys - base.qalys) / BAD_STEP,
+        )
         worth_of_one.append(one)
         net.append(one[0] * -change)
         qalys.append(one[1] * -change)

@@ -181,12 +181,12 @@ def process_monitoring(study: Sequence[World], seed: int, progress: Progress) ->
                 "reserve_high": 1000 * reserved[1],
             }
         )
-    best = max(rows, key=lambda r: r["area_under_curve"])
-    single = max((r for r in rows if r["measurement"] not in ("all",)), key=lambda r: r["area_under_curve"])
+    together = next(r for r in rows if r["measurement"] == "all")
+    single = max((r for r in rows if len(SENSORS[r["measurement"]]) == 1), key=lambda r: r["area_under_curve"])
     money = study[0].scenario.analysis.money
     answer = (
         f"By day {DAYS[-1]} {single['measurement']} separates failing from good cultures best of the single measurements (area under the "
-        f"curve {single['area_under_curve']:.2f}), all together {best['area_under_curve']:.2f}, because {np.mean(seen_share):.0%} of failures "
+        f"curve {single['area_under_curve']:.2f}, all together {together['area_under_curve']:.2f}), because {np.mean(seen_share):.0%} of failures "
         f"show in growth; the harvest day is predicted to {single['harvest_day_error']:.2f} days. Stopping a run pays only when failure is "
         f"nearly certain, because a day of waiting is worth {np.mean(day_values):,.0f} {money} per patient and a lost batch "
         f"{np.mean(batch_losses):,.0f}: {single['failures_stopped']:.0%} of failures would be stopped, worth "

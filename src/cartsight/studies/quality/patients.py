@@ -94,6 +94,35 @@ def after(probability: float, odds_ratio: float) -> float:
     return probability * odds_ratio / (1.0 - probability + probability * odds_ratio)
 
 
+def response_lost(response: float, odds_ratio: float, failed_good: float) -> float:
+    """Return the response that one truly bad product loses.
+
+    The odds ratio is that of products *called* out of specification; the truly good ones among them lose nothing, so the bad
+    ones lose more than the average.
+    """
+    return (response - after(response, odds_ratio)) / max(1.0 - failed_good, 0.05)
+
+
+def relabelled_odds_ratio(response: float, odds_ratio: float, before: float, now: float) -> float:
+    """Return the odds ratio of products called out of specification when the share of truly good ones among them changes.
+
+    A better assay moves good products to the other side of the limit; it does not change how they work.
+
+    Parameters
+    ----------
+    response : float
+        Of products in specification.
+    odds_ratio : float
+        Of products called out of specification while a share `before` of them is truly good.
+    before, now : float
+    """
+    if before == now:
+        return odds_ratio
+    left = response - response_lost(response, odds_ratio, before) * (1.0 - now)
+    left = min(max(left, 1e-6), 1.0 - 1e-6)
+    return left / (1.0 - left) * (1.0 - response) / response
+
+
 def follow(
     world: World,
     numbers: PathwayNumbers,
@@ -111,8 +140,9 @@ def follow(
     world : World
     numbers : PathwayNumbers
     released_bad_change : float
-        Change of the share of released lots that are truly bad, against the world as it is. Such a lot is taken to respond
-        as a product out of specification does in the scenario; the scenario's response is that of the world as it is.
+        Change of the share of released lots that are truly bad, against the world as it is. Such a lot loses what a truly bad
+        product out of specification loses; the scenario's response is that of the world as it is, and the share of truly good
+        products among those out of specification (`failed_good`) moves the odds ratio of the rest.
     manufacturing_failure, out_of_specification : float, optional
         Replace those of `numbers`.
     infuse_out_of_specification : float, optional
@@ -124,6 +154,7 @@ def follow(
     assert isinstance(arm, AutologousArm)
     process, efficacy = f"arms.{ARM}.process", f"arms.{ARM}.efficacy"
     ratio = arm.process.odds_ratio_response_out_of_specification.x
+    good = world.numbers.failed_good
     complete, overall = arm.efficacy.complete_response.x, arm.efficacy.overall_response.x
     values = {
         f"{process}.manufacturing_failure": (
@@ -134,8 +165,11 @@ def follow(
         ),
         f"{process}.patient_sd": numbers.patient_sd,
         f"{process}.odds_ratio_if_worsened": numbers.odds_ratio_if_worsened,
-        f"{efficacy}.complete_response": complete - released_bad_change * (complete - after(complete, ratio)),
-        f"{efficacy}.overall_response": overall - released_bad_change * (overall - after(overall, ratio)),
+        f"{efficacy}.complete_response": complete - released_bad_change * response_lost(complete, ratio, good),
+        f"{efficacy}.overall_response": overall - released_bad_change * response_lost(overall, ratio, good),
+        f"{process}.odds_ratio_response_out_of_specification": relabelled_odds_ratio(
+            complete, ratio, good, numbers.failed_good
+        ),
     }
     if infuse_out_of_specification is not None:
         values[f"{process}.infuse_out_of_specification"] = infuse_out_of_specification

@@ -21,12 +21,15 @@ QUESTION = (
 REFERENCE_RESULTS = 6
 LAB_SHARE_OF_METHODS = 0.5
 UNREADABLE = 0.25
+LABELS = {"car_positive": "CAR-positive share", "vector_copies": "vector copies"}
 
 ASSUMPTIONS = (
     f"A common reference removes a laboratory's own level of an attribute and adds the error of its mean of {REFERENCE_RESULTS} "
     "reference results; all of that level is taken to multiply results of reference and lots alike.",
     f"Harmonised methods halve ({LAB_SHARE_OF_METHODS:.0%}) the differences between laboratories and sessions of every attribute; no "
     "figure was read.",
+    "Better assays change what lots are called, not what they are: a truly good product that is no longer called out of specification "
+    "keeps its response, and those still called so are bad more often.",
     f"A common format removes {UNREADABLE:.0%} of invalid runs (transcription, lost or unreadable results) and no variance; no figure "
     "was read.",
     "Centres and variances of release.toml are assumptions around published limits; their logs are drawn with sd 0.30 (assay error), "
@@ -71,7 +74,7 @@ def with_common_format(specification: ReleaseSpecification) -> ReleaseSpecificat
 def measures(specification: ReleaseSpecification) -> dict[str, ReleaseSpecification]:
     """Return the specification under each measure."""
     found = {
-        f"reference material: {a.name.replace('_', ' ')}": with_reference(specification, [a.name])
+        f"reference material: {LABELS.get(a.name, a.name)}": with_reference(specification, [a.name])
         for a in specification.attributes
     }
     found["reference materials: all"] = with_reference(specification, specification.names)

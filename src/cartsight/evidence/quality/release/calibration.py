@@ -66,6 +66,8 @@ class PathwayNumbers:
         Of batches released in specification, truly bad.
     cost_of_testing : float
         Mean per finished batch.
+    failed_good : float
+        Of batches out of specification or without a valid result, those that are truly good.
     failures : int
         Finished first batches out of specification: how many stand behind the shares among failures.
     """
@@ -88,6 +90,7 @@ class PathwayNumbers:
     sampled_fraction: float
     released_bad: float
     cost_of_testing: float
+    failed_good: float
     failures: int
     lots: int
     seed: int
@@ -175,6 +178,7 @@ def pathway_numbers(
         sampled_fraction=specification.sampled_fraction,
         released_bad=float(np.mean(first.bad[released])) if released.any() else math.nan,
         cost_of_testing=float(np.mean((first.cost - specification.process.cost)[finished])),
+        failed_good=float(np.mean(first.good[failed])) if failed.any() else 0.0,
         failures=int(np.count_nonzero(failed)),
         lots=count,
         seed=seed,
