@@ -22,8 +22,18 @@ def curve_assay(y: np.ndarray, doses: np.ndarray) -> Assay:
     return Assay(("S", "T"), prep, doses, y, np.ones(len(y)), (), np.arange(2, len(y) + 2))
 
 
-@pytest.mark.parametrize("model", ["four-parameter", "five-parameter", "weibull"])
-@pytest.mark.parametrize("steep", [True, False])
+# Such fits run to their last step, seconds each: one of each model here, the others in the long validation.
+@pytest.mark.parametrize(
+    ("model", "steep"),
+    [
+        ("four-parameter", True),
+        ("five-parameter", False),
+        ("weibull", True),
+        pytest.param("four-parameter", False, marks=pytest.mark.slow),
+        pytest.param("five-parameter", True, marks=pytest.mark.slow),
+        pytest.param("weibull", False, marks=pytest.mark.slow),
+    ],
+)
 def test_curves_that_the_data_do_not_determine_are_not_valid(model: str, steep: bool) -> None:
     doses = np.tile(np.repeat([1.0, 2.0, 4.0, 8.0, 16.0], 2), 2)
     noise = np.random.default_rng(2).normal(0, 0.03, 20)
