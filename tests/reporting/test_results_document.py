@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +150,14 @@ def test_point_values_have_no_interval() -> None:
     assert metric["base"] > 0
     assert metric["monte_carlo_error"] > 0
     assert "without parameter draws" in document["answer"]["sentences"][1]
+
+
+@pytest.mark.parametrize("width", [0.0, 1.0])
+def test_interval_without_width_is_warned_of(comparison: Comparison, width: float) -> None:
+    arm = comparison.arms[0]
+    known = comparison.estimates[arm]["qalys_per_referred"]
+    given = replace(known, low=known.mean - width / 2, high=known.mean + width / 2)
+    estimates = {**comparison.estimates, arm: {**comparison.estimates[arm], "qalys_per_referred": given}}
+    warnings = summarise(replace(comparison, estimates=estimates))["warnings"]
+    expected = f"{comparison.scenario.arms[arm].label}: parameter uncertainty of QALYs is lost in the noise"
+    assert any(warning.startswith(expected) for warning in warnings) == (width == 0.0)

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 import cartsight
 from cartsight.comparison.citing import citations, input_table
 from cartsight.comparison.results import Comparison
@@ -69,7 +71,7 @@ def summarise(
         document["reviewer"] = views
         comparison.seconds["views for reviewers"] = time.perf_counter() - started
     document["validation"] = [_validation_row(result) for result in comparison.validation]
-    document["warnings"] = list(comparison.warnings)
+    document["warnings"] = [*comparison.warnings, *_without_width(comparison)]
     document["timing"] = {"seconds": dict(comparison.seconds)}
     return _finished(document)
 
@@ -194,6 +196,24 @@ def _validation_row(result: ValidationResult) -> dict[str, Any]:
         "verified": result.verified,
         "note": result.note,
     }
+
+
+def _without_width(comparison: Comparison) -> list[str]:
+    """Return a warning for each interval that has no width although the draws differ: noise hid all of their spread."""
+    found = []
+    for place, arm in enumerate(comparison.arms):
+        for metric, what, raw in (
+            ("qalys_per_referred", "QALYs", comparison.draws.effect),
+            ("cost_per_referred", "costs", comparison.draws.cost),
+        ):
+            estimate = comparison.estimates[arm][metric]
+            spread = float(np.ptp(raw[:, place]))
+            if spread > 0.0 and estimate.high - estimate.low <= 1e-9 * spread:
+                found.append(
+                    f"{comparison.scenario.arms[arm].label}: parameter uncertainty of {what} is lost in the noise of finite "
+                    "patients, so that its interval has no width. It is not zero: run more draws with more patients."
+                )
+    return found
 
 
 def _own_warnings(document: dict[str, Any]) -> list[str]:
