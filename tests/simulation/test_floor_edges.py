@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from cartsight.core.errors import InputError
-from cartsight.economics.cost_of_goods import cost_of_goods
+from cartsight.economics.cost_of_goods import cost_of_goods, reconcile
 from cartsight.simulation.pathways import check_arm, run_flow
+from cartsight.simulation.pathways.plant import PlantRecord
 from tests.lots_floor_builder import allogeneic_floor, with_lots
 from tests.scenario_builder import Raw, build, days, merged, minimal_scenario, number, probability
 
@@ -193,3 +194,26 @@ def test_a_run_of_no_length_has_a_maximum_too() -> None:
     plant = run_flow(build(arms={"autologous": {"process": process}}), "autologous", 1).plant
     assert plant is not None and plant.started > 0
     assert plant.causes.get("low dose", 0) == 0
+
+
+def test_another_product_pays_for_the_line_days_of_its_batches() -> None:
+    def goods(batches: float) -> tuple[float, PlantRecord]:
+        other = {"second": {"batches_per_year": number(batches, "per_year"), "manufacturing": days(5)}}
+        scenario = build(arms={"autologous": {"other_products": other}})
+        plant = run_flow(scenario, "autologous", 1, keep_batches=True).plant
+        assert plant is not None
+        result = cost_of_goods(scenario.arms["autologous"], plant)  # type: ignore[arg-type]
+        assert reconcile(result, plant).difference_cents == 0
+        return result.categories["lines"], plant
+
+    cost, plant = goods(300)
+    taken = plant.counts["line days of other products"]
+    # Poisson batches of five days each: four standard errors.
+    assert abs(taken - 300 * 5 * plant.years) < 4 * 5 * np.sqrt(300 * plant.years)
+    window = plant.years * 365.0
+    assert cost == pytest.approx(500_000 * plant.years * (30 - taken / window), rel=2e-3)
+    # What is left is used by the product's own runs.
+    own = plant.counts["line days in runs"] / (30 * window - taken)
+    assert plant.own_utilisation("line") == pytest.approx(own, rel=2e-3)
+    alone, _ = goods(0)
+    assert cost < alone == 500_000 * 30 * plant.years

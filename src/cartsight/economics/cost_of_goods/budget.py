@@ -78,7 +78,7 @@ def cost_of_goods(arm: AutologousArm | AllogeneicArm | InVivoArm, plant: PlantRe
         if lot.donor_per_lot is not None:
             variable["donor"] = lot.donor_per_lot.x * plant.started
     variable["shipping"] = costs.shipping_per_shipment.x * plant.shipments
-    idle = fixed["lines"] * (1.0 - min(plant.utilisation("line"), 1.0))
+    idle = fixed["lines"] * (1.0 - min(plant.own_utilisation("line"), 1.0))
     lines = _section_lines(fixed | variable, arm, plant)
     categories = fixed | variable
     fixed_total, variable_total = sum(fixed.values()), sum(variable.values())
@@ -162,7 +162,7 @@ def _line(
     rule = find_driver(driver)
     if not rule.fixed:
         return CostLine(name, kind, driver, count, unit_cost, total, False, 1.0, ((rule.carrier, 1.0),))
-    used = min(plant.utilisation(rule.resource), 1.0)
+    used = min(plant.own_utilisation(rule.resource), 1.0)
     carrier = _USED_BY.get(rule.resource, "line days")
     return CostLine(name, kind, driver, count, unit_cost, total, True, used, ((carrier, 1.0),))
 

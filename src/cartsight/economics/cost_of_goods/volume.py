@@ -125,7 +125,7 @@ def stepped_cost(
         raise InputError(
             "the planned utilisation must be above 0 and at most 1", field="utilisation", found=utilisation
         )
-    now = plant.utilisation("line")
+    now = plant.own_utilisation("line")
     if goods.infused == 0 or now <= 0.0:
         raise InputError("no patient was infused in the window, so there is no cost per infused patient")
     per_line = math.fsum(line.total for line in goods.lines if line.fixed and line.driver != "site years")

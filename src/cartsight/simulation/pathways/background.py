@@ -144,11 +144,16 @@ def _breakdowns(model: FlowModel, plants: Sequence[tuple[str, Site]], until: flo
         _generator(model, f"breakdowns at {name}", number, site.breakdown.between.x / site.lines, repair, until)
 
 
+def batch_of(product: str) -> str:
+    """Return the program of a batch of another product."""
+    return f"batch of {product}"
+
+
 def _other_products(model: FlowModel, arm: AutologousArm, plants: Sequence[tuple[str, Site]], until: float) -> None:
     for product, other in arm.other_products.items():
         if other.batches_per_year.x <= 0.0:
             continue
-        program = f"batch of {product}"
+        program = batch_of(product)
         cleaning: list[s.Step] = []
         if arm.process.clean_down is not None:
             cleaning = [s.Delay(f"{product}: clean-down", arm.process.clean_down.distribution)]

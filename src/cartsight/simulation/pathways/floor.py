@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -37,6 +38,13 @@ def autologous_floor(
     if taken > 0.0 or arm.changeover is not None:
         uses = [result.resource(name, window=True) for name in result.resource_names if name.split("/", 1)[0] == LINE]
         counts["line days in runs"] = sum(use.busy - use.setup for use in uses) - taken
+        if arm.other_products:
+            # Another product pays for the time that its batches hold a line, this one for the rest.
+            others = _other_line_days(result, window, [b.batch_of(product) for product in arm.other_products])
+            plant = replace(plant, lines=plant.lines - others / (window.end - window.start))
+            counts["line years"] = plant.lines * plant.years
+            counts["line days held"] -= others
+            counts["line days of other products"] = others
         counts["changeovers"] = sum(use.changeovers for use in uses)
         counts["changeover days"] = sum(use.setup for use in uses)
     # Counted where the feature is stated, none included: a cost may be stated per one of them.
@@ -116,11 +124,14 @@ def _ended(result: FlowResult, status: str, window: Window) -> int:
     return int(np.count_nonzero(result.lots.ended(status) & (day >= window.start) & (day < window.end)))
 
 
-def _other_line_days(result: FlowResult, window: Window) -> float:
-    """Return the line days in the window that clean-down, repair and other products took."""
+def _other_line_days(result: FlowResult, window: Window, programs: Collection[str] | None = None) -> float:
+    """Return the line days in the window that clean-down, repair, comparability and other products took.
+
+    `programs` leaves all others out.
+    """
     total = 0.0
     for name, _ in result.lots.mark_names:
-        if not name.endswith(ON_LINE):
+        if not name.endswith(ON_LINE) or (programs is not None and name.removesuffix(ON_LINE) not in programs):
             continue
         start = result.lots.mark(name)
         end = np.where(np.isnan(result.lots.end_time), window.end, result.lots.end_time)

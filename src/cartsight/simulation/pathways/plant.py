@@ -109,3 +109,13 @@ class PlantRecord:
     def utilisation(self, name: str) -> float:
         """Return the utilisation of a group of resources; 0 when there is none of that name."""
         return next((use.utilisation for use in self.resources if use.name == name), 0.0)
+
+    def own_utilisation(self, name: str) -> float:
+        """Return the utilisation of what is left of a group of resources beside batches of other products."""
+        busy = self.utilisation(name)
+        others = self.counts.get("line days of other products", 0.0) if name == "line" else 0.0
+        if others <= 0.0 or busy <= 0.0:
+            return busy
+        held = self.counts["line days held"]
+        left = (held + others) / busy - others
+        return held / left if left > 0.0 else 1.0
