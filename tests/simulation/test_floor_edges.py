@@ -217,3 +217,19 @@ def test_another_product_pays_for_the_line_days_of_its_batches() -> None:
     assert plant.own_utilisation("line") == pytest.approx(own, rel=2e-3)
     alone, _ = goods(0)
     assert cost < alone == 500_000 * 30 * plant.years
+
+
+def test_orders_that_wait_at_the_central_store_count_beside_depots() -> None:
+    far = {"referrals_per_year": number(400, "per_year"), "hospitals": 4}
+    depot = {"regions": ["north"], "reorder_point": 100, "order_up_to": 300, "initial_stock": 300}
+    depot |= {"transport": days(1), "delivery": days(1)}
+    raw = allogeneic(depots={"near": depot}, initial_stock=0, reorder_point=1, order_up_to=41)
+    raw["population"]["regions"]["far"] = far
+    raw["analysis"]["allow_overload"] = True
+    plant = run_flow(build(raw), "allogeneic", 1).plant
+    assert plant is not None
+    central, near = plant.stores
+    assert near.orders_waited == 0 and plant.stock_out_fraction > 0.3
+    # Some of those who waited at the central store are consignments; patients of the far region are the rest.
+    waited = plant.counts["dose orders that waited"]
+    assert 0.1 * plant.counts["dose orders"] < waited <= central.orders_waited

@@ -142,6 +142,16 @@ def _bad_lots(arm: AllogeneicArm | InVivoArm, result: FlowResult, window: Window
     return counts
 
 
+def _consignments_that_waited(arm: AllogeneicArm | InVivoArm, result: FlowResult, window: Window) -> float:
+    """Return how many doses for depots were asked for in the window and not there at once."""
+    lots = result.lots
+    sent = np.zeros(len(lots), dtype=np.bool_)
+    for name in arm.lots.depots:
+        sent |= lots.of(depot_stock(name)) & (lots.number >= 0)
+    at_once = lots.mark(LEFT_CENTRAL) <= lots.start
+    return float(np.count_nonzero(sent & _inside(lots.start, window) & ~at_once))
+
+
 def _stores(
     arm: AllogeneicArm | InVivoArm, result: FlowResult, window: Window
 ) -> tuple[tuple[StoreUse, ...], dict[str, float]]:
@@ -172,8 +182,8 @@ def _stores(
         where = result.lots.stock[left]
         when = result.lots.mark(LEFT_CENTRAL)[left]
         counts["consignments to depots"] = float(len(set(zip(where.tolist(), when.tolist(), strict=True))))
-        # Consignments that wait for the central store are no patients; where depots serve all regions, nobody asks there.
-        waited = sum(store.orders_waited for store in stores[1:])
+        # Consignments wait for the central store as well as patients of regions without a depot.
+        waited = sum(store.orders_waited for store in stores) - _consignments_that_waited(arm, result, window)
     counts["dose orders that waited"] = waited
     if arm.lots.thaw_loss is not None:
         lost = log.of(DOSE_LOST)[1] if DOSE_LOST in log.names else np.zeros(0)
