@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cartsight.cli.output import Json, Quiet, Seed, print_json, stderr_console
+from cartsight.cli.output import Json, Quiet, Seed, print_json, stderr_console, stdout_console
+from cartsight.cli.survival_background import Age, LifeTableName, Sex, TimeUnit, table_background
 from cartsight.cli.survival_files import (
     clicks_from_file,
     comma_words,
@@ -103,6 +104,10 @@ def fit(
         str | None,
         typer.Option("--background-entry", help="Column: cumulative population hazard at the entry."),
     ] = None,
+    life_table: LifeTableName = None,
+    age: Age = None,
+    sex: Sex = None,
+    time_unit: TimeUnit = None,
     smr: Annotated[float, typer.Option("--smr", help="Standardised mortality ratio on the background.")] = 1.0,
     cut: Annotated[float | None, typer.Option("--cut", help="Early-cut validation: follow-up time of the cut.")] = None,
     landmarks: At = None,
@@ -142,6 +147,13 @@ def fit(
             "background mortality needs both its hazard and its cumulative hazard",
             field="--background-hazard",
         )
+    lives = None
+    if life_table is not None:
+        if background_hazard is not None:
+            raise InputError(
+                "state the background once: a life table or columns", field="--life-table", found=life_table
+            )
+        lives = table_background(table, life_table, age, sex, time_unit, str(columns["time_column"]), smr)
     rates = None
     if background_hazard is not None and background_cumulative is not None:
         at_entry = np.empty(0) if background_entry is None else table.numbers(background_entry)
@@ -168,7 +180,13 @@ def fit(
                     interval=interval,  # type: ignore[arg-type]
                     covariates={c: v[chosen] for c, v in x.items()},
                     cure_covariates={c: v[chosen] for c, v in z.items()},
-                    background=None if rates is None else rates.subset(chosen),
+                    background=(
+                        lives.rates(data, chosen)
+                        if lives is not None
+                        else None
+                        if rates is None
+                        else rates.subset(chosen)
+                    ),
                     cut=cut,
                     draws=draws,
                     seed=20260101 if seed is None else seed,
@@ -176,11 +194,18 @@ def fit(
             )
     test = compare_groups(groups)
     if json:
-        print_json({"file": table.file, **columns, "level": level, "groups": records, "log_rank": test})
+        source = None if lives is None else lives.citation
+        head = {"file": table.file, **columns, "level": level, "background": source}
+        print_json({**head, "groups": records, "log_rank": test})
         return
     print_curves(records, test)
     for record in records:
         print_models(record)
+    if lives is not None or rates is not None:
+        source = "columns of the file" if lives is None else lives.citation
+        stdout_console().print(
+            f"background mortality, times {smr:g}: {source}; medians and landmarks of models are net of it"
+        )
 
 
 @app.command()

@@ -116,6 +116,10 @@ def describe_fit(fitted: Fit, times: Float, *, level: float = 0.95, draws: int =
         "notes": list(fitted.notes),
         "citation": law.citation(),
     }
+    if fitted.likelihood.background is not None:
+        record["notes"].append(
+            "median and landmarks are net survival: what would be seen without the background mortality"
+        )
     if fitted.model.family.startswith("royston_parmar"):
         record["knots_log_time"] = list(getattr(fitted.likelihood.family, "knots", ()))
     if fitted.has_cure:
