@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from cartsight.cli.output import stderr_console, stdout_console
 from cartsight.cli.quality_potency import number
 
@@ -39,4 +41,6 @@ def print_table(title: str, header: list[str], rows: list[list[str]]) -> None:
 
 def interval_text(low: float, high: float) -> str:
     """Return an interval as text."""
+    if math.isnan(low) and math.isnan(high):
+        return "-"
     return f"{number(low, 5)} to {number(high, 5)}"

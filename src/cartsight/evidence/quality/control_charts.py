@@ -18,6 +18,7 @@ from cartsight.core.errors import InputError
 from cartsight.evidence.quality.run_length import (
     cusum_average_run_length,
     ewma_average_run_length,
+    individuals_and_range_average_run_length,
     shewhart_average_run_length,
 )
 
@@ -110,7 +111,10 @@ def _settle(values: Float, centre: float | None, sigma: float | None) -> tuple[f
 def individuals_chart(
     values: Float, *, centre: float | None = None, sigma: float | None = None, width: float = 3.0
 ) -> ControlChart:
-    """Return an individuals and moving-range chart; range signals carry the rule ``moving range``."""
+    """Return an individuals and moving-range chart; range signals carry the rule ``moving range``.
+
+    `run_lengths` are those of the limits of the values; `settings` has the run lengths of both charts together.
+    """
     mu, mu_source, sd, sd_source, warnings = _settle(values, centre, sigma)
     low, high = mu - width * sd, mu + width * sd
     signals = [
@@ -125,6 +129,13 @@ def individuals_chart(
         for i in range(1, len(values))
         if ranges[i] > limit
     ]
+    both = {
+        shift: individuals_and_range_average_run_length(width, D4_OF_TWO * D2_OF_TWO, shift) for shift in (0.0, 1.0)
+    }
+    warnings.append(
+        f"with the moving range beside it a stable process signals about every {both[0.0]:.0f} points (the limits of the values "
+        f"alone: every {shewhart_average_run_length(width):.0f})"
+    )
     return ControlChart(
         "individuals",
         len(values),
@@ -138,7 +149,12 @@ def individuals_chart(
         tuple(float(x) for x in ranges),
         tuple(sorted(signals, key=lambda signal: signal.index)),
         _shewhart_run_lengths(width, 1),
-        {"width": width, "moving_range_limit": limit},
+        {
+            "width": width,
+            "moving_range_limit": limit,
+            "run_length_with_moving_range": both[0.0],
+            "run_length_with_moving_range_at_1_sd": both[1.0],
+        },
         tuple(warnings),
     )
 

@@ -17,6 +17,7 @@ from scipy import stats
 from cartsight.core.errors import InputError
 
 NODES = 120
+CELLS = 400
 
 
 def shewhart_average_run_length(width: float = 3.0, shift: float = 0.0) -> float:
@@ -25,6 +26,32 @@ def shewhart_average_run_length(width: float = 3.0, shift: float = 0.0) -> float
         raise InputError("the width of the limits must be above zero", found=width)
     outside = float(stats.norm.sf(width - shift) + stats.norm.cdf(-width - shift))
     return 1.0 / outside if outside > 0 else math.inf
+
+
+def individuals_and_range_average_run_length(width: float, range_limit: float, shift: float = 0.0) -> float:
+    """Return the average run length of an individuals chart with its moving range chart beside it.
+
+    A chain over the last value: the next one signals beyond `width` or more than `range_limit` away from it. The two charts
+    use the same values, so their signals are not independent and their rates do not add.
+
+    Parameters
+    ----------
+    width, range_limit : float
+        Limits of the value and of the moving range of two, in sd.
+    shift : float
+        Shift of the mean from the first point on, in sd.
+    """
+    if not (width > 0 and range_limit > 0):
+        raise InputError("the limits must be above zero", found=(width, range_limit))
+    edges = np.linspace(-width, width, CELLS + 1)
+    centre = 0.5 * (edges[1:] + edges[:-1])
+    # the part of each cell that the moving range allows after each centre
+    low = np.maximum(edges[None, :-1], centre[:, None] - range_limit)
+    high = np.minimum(edges[None, 1:], centre[:, None] + range_limit)
+    matrix = np.where(high > low, stats.norm.cdf(high - shift) - stats.norm.cdf(low - shift), 0.0)
+    after = np.linalg.solve(np.eye(CELLS) - matrix, np.ones(CELLS))
+    first = stats.norm.cdf(edges[1:] - shift) - stats.norm.cdf(edges[:-1] - shift)
+    return float(1.0 + first @ after)
 
 
 def cusum_average_run_length(k: float, h: float, shift: float = 0.0, *, two_sided: bool = True) -> float:

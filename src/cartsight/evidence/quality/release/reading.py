@@ -97,8 +97,16 @@ def build_release_specification(
     """Return a specification from the parsed content of a file."""
     top = Table(values, file, "")
     top.only(TOP)
-    product = product or top.text("product", "product")
-    region = region or top.text("region", "all regions")
+    own = {"product": top.text("product", "product"), "region": top.text("region", "all regions")}
+    for key, wanted in (("product", product), ("region", region)):
+        if wanted is not None and wanted != own[key] and not top.has("specifications"):
+            raise top.error(
+                key,
+                f"the file has one set of limits, for {own[key]!r}: no specification set for another {key}",
+                found=wanted,
+                hint="Write the limits of each product and region under [specifications].",
+            )
+    product, region = product or own["product"], region or own["region"]
     limits = _limits(top, product, region)
     sampling = top.table("sampling")
     sampling.only(["product_volume_ml", "dose_attribute", "amount_per_dose"])
