@@ -11,8 +11,10 @@ from cartsight.comparison.citing import input_table
 from cartsight.comparison.metrics import metric
 from cartsight.comparison.parameter_draws import draw_parameters
 from cartsight.core.errors import InputError, nearest
+from cartsight.economics.cost_of_goods import cost_of_goods
 from cartsight.scenario import Scenario, find_scenario, load_scenario
-from cartsight.simulation.pathways import ArmLoad, check_arm
+from cartsight.scenario.arms import OtherCareArm
+from cartsight.simulation.pathways import ArmLoad, check_arm, run_flow
 
 DRAWS_TO_CHECK = 64
 """Parameter draws made to see whether the stated correlations can be drawn; a power of two, for Sobol."""
@@ -39,6 +41,7 @@ def check_arms(scenario: Scenario) -> ArmChecks:
     for name in scenario.arms:
         try:
             loads[name] = check_arm(scenario, name)
+            _check_costs(scenario, name)
         except InputError as error:
             field = f"arms.{name}" + (f" ({error.field})" if error.field else "")
             raise InputError(
@@ -62,6 +65,16 @@ def check_arms(scenario: Scenario) -> ArmChecks:
     # A correlation that names no uncertain number, or that no distribution can have, shows before the first run.
     draw_parameters(scenario, DRAWS_TO_CHECK, scenario.analysis.seed)
     return ArmChecks(loads, tuple(warnings))
+
+
+def _check_costs(scenario: Scenario, arm_name: str) -> None:
+    """Work out the budget of an arm with costs by activity once: which drivers its plants count shows in a run."""
+    arm = scenario.arms[arm_name]
+    if isinstance(arm, OtherCareArm) or not arm.costs.itemised:
+        return
+    plant = run_flow(scenario, arm_name, scenario.analysis.seed).plant
+    assert plant is not None
+    cost_of_goods(arm, plant)
 
 
 def check_scenario(name_or_path: str | Path, *, seed: int | None = None) -> dict[str, Any]:
