@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scenario_builder import minimal_scenario, probability
+from scenario_builder import build, minimal_scenario, probability
 from typer.testing import CliRunner
 
 from cartsight.cli import app
@@ -220,6 +220,16 @@ def test_on_a_scenario(tmp_path: Path) -> None:
     assert 0.5 < out["infused_share"] < 1.0
     assert 0.5 * out["price"] < out["expected_nominal"] < out["price"]
     assert out["by_clause"]["up front"]["nominal"] < 0.52 * out["price"]
+
+
+def test_other_money_than_the_scenario_is_said(tmp_path: Path) -> None:
+    raw = minimal_scenario()
+    raw["analysis"]["patients"] = 60
+    scenario = write(tmp_path, "\n".join(f"{key} = {toml(value)}" for key, value in raw.items()), "small.toml")
+    for currency, said in (("EUR", True), (build().analysis.money.upper(), False)):
+        text = f'price = 320000\ncurrency = "{currency}"\n[[clause]]\nkind = "up_front"\n'
+        out = run_json(write(tmp_path, text), "--scenario", scenario, "--arm", "autologous", "--cohort-size", "15")
+        assert any("nothing is converted" in remark for remark in out["warnings"]) == said
 
 
 def test_parameter_draws_on_a_scenario(tmp_path: Path) -> None:

@@ -123,3 +123,17 @@ def test_misspelt_size_is_named_rather_than_missing(tmp_path: Path) -> None:
         load_contract(path)
     assert refused.value.found == "shar"
     assert "share" in (refused.value.hint or "")
+
+
+def test_points_may_start_with_everybody_at_time_zero(tmp_path: Path) -> None:
+    curves = []
+    for points in ("months = [12, 24]\nshare = [0.75, 0.5]", "months = [0, 12, 24]\nshare = [1.0, 0.75, 0.5]"):
+        path = tmp_path / "contract.toml"
+        path.write_text(f'price = 1000\n[[clause]]\nkind = "up_front"\n[curve]\n{points}\n')
+        patients = load_contract(path).patients
+        assert isinstance(patients, CurvePatients)
+        curves.append(patients.remission)
+    assert curves[0] == curves[1]
+    path.write_text('price = 1000\n[[clause]]\nkind = "up_front"\n[curve]\nmonths = [0, 12]\nshare = [0.9, 0.5]\n')
+    with pytest.raises(InputError, match="times must increase"):
+        load_contract(path)

@@ -71,6 +71,12 @@ def _patients_of_scenario(
     contract = file.contract
     if not file.price_stated:
         contract = replace(contract, price=product.price.per_patient.x, currency=scenario.analysis.money)
+    stated = contract.currency
+    if file.price_stated and stated.casefold() not in ("", scenario.analysis.money.casefold()):
+        remark = (
+            f"the contract's amounts are in {stated}, the scenario's in {scenario.analysis.money}: nothing is converted"
+        )
+        file = replace(file, warnings=(*file.warnings, remark))
     contract = with_specification(contract, product.price.paid_if_out_of_specification)
     about = {
         "scenario": scenario.name,

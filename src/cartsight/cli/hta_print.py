@@ -170,7 +170,7 @@ def print_equity(scenario: Scenario, views: Sequence[EquityArm], *, lifetime: bo
                 row.group,
                 f"{row.patients}{mark}",
                 f"{row.gain:+.2f}",
-                f"{row.standard_error:.2f}",
+                f"{row.standard_error:.2f}" if row.patients > 1 else "–",
                 f"{100 * row.share_of_gain:.0f} %",
             )
         console.print(table)

@@ -26,6 +26,9 @@ def read_curve(table: Table) -> StatedCurve:
             raise InputError("points need months (or years) and share", field=table.path("share"))
         times = tuple(m / 12.0 for m in months) if months is not None else years
         assert times is not None
+        if times[:1] == (0.0,) and share[:1] == (1.0,):
+            # Published tables start with everybody at time 0, which the curve knows.
+            times, share = times[1:], share[1:]
         table.finish()
         return _located(lambda: PointCurve(times, share), table)
     law = table.choice("law", LAWS, "distribution", "model", "kind", default="exponential", spellings=_LAW_SPELLINGS)
