@@ -12,7 +12,7 @@ from cartsight.cli.quality_audit import print_audited, seed_of
 
 if TYPE_CHECKING:
     from cartsight.evidence.quality.release.guard_band import GuardBand
-    from cartsight.evidence.quality.release.marginal_values import MarginalValue
+    from cartsight.evidence.quality.release.marginal_values import Change, MarginalValue
     from cartsight.evidence.quality.release.risk import ReleaseRisk
     from cartsight.evidence.quality.release.specification import ReleaseSpecification
 
@@ -198,7 +198,7 @@ def _print(risk: ReleaseRisk, band: GuardBand | None, values: tuple[MarginalValu
     if band is not None:
         _print_band(band)
     if values:
-        table = Table(title="What one change is worth (change per 100 lots)")
+        table = Table(title="What one change is worth (change per 100 lots, ± one standard error)")
         table.add_column("change")
         table.add_column("of", no_wrap=True)
         for header in ("rejected", "bad released", "good rejected", "patient-days saved"):
@@ -207,10 +207,16 @@ def _print(risk: ReleaseRisk, band: GuardBand | None, values: tuple[MarginalValu
             table.add_row(
                 value.action,
                 value.subject,
-                *(f"{100 * c.difference:+.2f}" for c in (value.rejected, value.bad_released, value.good_rejected)),
+                *(_change(c) for c in (value.rejected, value.bad_released, value.good_rejected)),
                 f"{round(value.patient_days_saved_per_100_lots) + 0:d}",
             )
         console.print(table)
+
+
+def _change(change: Change) -> str:
+    """Return a change per 100 lots; exact differences have no error to show."""
+    text = f"{100 * change.difference:+.2f}"
+    return text if change.standard_error < 1e-6 else f"{text} ± {100 * change.standard_error:.2f}"
 
 
 def _print_band(band: GuardBand) -> None:

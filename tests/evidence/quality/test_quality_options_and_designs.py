@@ -239,3 +239,34 @@ def test_one_laboratory_is_said_in_words() -> None:
 def test_an_attribute_without_a_limit_is_named(tmp_path: Path) -> None:
     file = write(tmp_path / "s.toml", "[attributes.v]\nmean = 1\nsd = 1\nassay = { sd = 0.5 }\n")
     assert any("no limit is in force" in word for word in remarks(read_release_specification(file)))
+
+
+def test_a_difference_of_no_lot_keeps_an_error(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "s.toml",
+        "[safety.sterility]\nprior = 0.01\norganisms_per_ml = 1\nsample_ml = 1\nmedian_days = 3\nlog_sd = 0.3\nread_day = 14\n"
+        "false_positive = 0.002\n[safety.sterility.rapid]\nmedian_days = 1.5\nlog_sd = 0.3\nread_day = 7\nsample_ml = 1\n"
+        "false_positive = 0.002\n[sampling]\nproduct_volume_ml = 70\n",
+    )
+    quick = run("release", file, "--lots", 20_000)["marginal_values"][0]
+    assert quick["contaminated_released"]["difference"] == 0.0
+    assert quick["contaminated_released"]["standard_error"] == pytest.approx(math.sqrt(0.5) / 20_000)
+    assert quick["days_to_release"] == {"difference": -7.0, "standard_error": 0.0}
+
+
+def test_a_perfect_dilution_series_is_not_told_off_by_its_own_interval(tmp_path: Path) -> None:
+    rows = "".join(f"{x},{1e6 * x * e}\n" for x in (1, 0.75, 0.5, 0.25) for e in (1.01, 0.98, 1.03))
+    found = run("cell-count", write(tmp_path / "c.csv", "dilution_fraction,count\n" + rows))
+    assert found["proportionality_index"] < found["proportionality_index_lower"]
+    assert any("no departure is seen" in word for word in found["warnings"])
+
+
+@pytest.mark.parametrize(("day", "said"), [(8.0, True), (9.0, False)])
+def test_a_day_before_the_first_results_is_named(tmp_path: Path, day: float, said: bool) -> None:
+    file = write(
+        tmp_path / "s.toml",
+        "[process]\ndays = 7\n[attributes.v]\nmean = 85\nsd = 5\nlimits = { lower = 80 }\nassay = { sd = 3, days = 2 }\n"
+        f"[disposition]\nas_of_day = {day}\n",
+    )
+    words = remarks(read_release_specification(file))
+    assert any("before the first results (day 9)" in word for word in words) == said

@@ -140,6 +140,10 @@ def cell_count_quality(
             f"{SMALLEST_LEVELS} levels "
             f"and {SMALLEST_REPLICATES} replicates"
         )
+    if index < float(low[3]):
+        warnings.append(
+            "the proportionality index lies below what resampling the counts gives: noise alone is larger, no departure is seen"
+        )
     warnings.append("precision and proportionality only: this says nothing about accuracy")
     table = tuple(
         DilutionLevel(float(f), int(n), float(m), float(c), beta * float(f), float(e))

@@ -131,7 +131,11 @@ def _paired(after: npt.NDArray[np.generic], before: npt.NDArray[np.generic]) -> 
     n = difference.size
     if n == 0:
         return Change(math.nan, math.nan)
-    return Change(float(np.mean(difference)), float(np.std(difference) / math.sqrt(n)))
+    error = float(np.std(difference) / math.sqrt(n))
+    if before.dtype == np.bool_:
+        # no verdict that changed in n lots is no proof that none ever would: one in 2 n, as for a share of zero
+        error = max(error, math.sqrt(0.5) / n)
+    return Change(float(np.mean(difference)), error)
 
 
 def _compare(

@@ -400,6 +400,16 @@ def remarks(specification: ReleaseSpecification) -> tuple[str, ...]:
             words.append(f"{attribute.name}: no assay error is stated, so every decision is right by assumption")
         if assay.result_sd > attribute.true_sd > 0:
             words.append(f"{attribute.name}: the assay varies more than the lots do")
+    known = specification.process.days + max(
+        [a.assay.days for a in specification.attributes]
+        + [test.read_day for test in specification.safety if not test.after_release],
+        default=0.0,
+    )
+    if specification.disposition.as_of_day < known:
+        words.append(
+            f"as_of_day {specification.disposition.as_of_day:g} lies before the first results (day {known:g}): only retests are held "
+            "open, all other lots are shown as they will end"
+        )
     if specification.sampled_fraction > 0.1:
         words.append(f"the planned tests use {specification.sampled_fraction:.0%} of the product")
     for test in specification.safety:
