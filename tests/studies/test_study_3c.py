@@ -56,6 +56,15 @@ def test_page_and_json(result: StudyResult) -> None:
     assert len(document["answers"]) == 3 and "chart" not in document["answers"][0]
 
 
+def test_one_break_even_price_whatever_question_asks(result: StudyResult) -> None:
+    verdicts, larger = ({figure.label: figure for figure in answer.figures} for answer in result.answers[1:])
+    shared = [label.removeprefix("break-even price, ") for label in larger if label.startswith("break-even price")]
+    assert len(shared) == 2
+    for rule in shared:
+        first, second = verdicts[f"price worth paying, {rule}"], larger[f"break-even price, {rule}"]
+        assert (second.value, second.low, second.high) == (first.value, first.low, first.high)
+
+
 def test_eight_contracts_for_two_payers_in_two_worlds(result: StudyResult) -> None:
     rows = result.answers[0].rows
     assert len(rows) == 8 * 2 * 2 and len(contracts_at(1.0)) == 8

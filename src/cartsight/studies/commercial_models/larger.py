@@ -156,9 +156,10 @@ def _answer(
     figures.append(
         Figure("budget-neutral price, third line", first["base"]["neutral price"], low, high, "USD", spread_text)
     )
-    prices = {rule.name: [apply(rule, d).price for d in study.draws] for rule in rules()[:2]}
-    for name, values in prices.items():
-        figures.append(Figure(f"break-even price, {name}", float(np.mean(values)), *interval(values), unit="USD"))
+    prices = {rule.name: apply(rule, study.base).price for rule in rules()[:2]}
+    for rule in rules()[:2]:
+        spread = interval([apply(rule, d).price for d in study.draws])
+        figures.append(Figure(f"break-even price, {rule.name}", prices[rule.name], *spread, unit="USD"))
     tier = _mean_price(grown["base"]["treated"] / YEARS, price)
     keep = price * first["base"]["treated"] / grown["base"]["treated"]
     text = (
@@ -171,7 +172,7 @@ def _answer(
         f"{keep:,.0f} USD; the example tiers bring it to {tier:,.0f} for one payer who buys it all; a payer of 15 patients "
         f"never reaches a tier and pays the list price. A payer who looks at five years of budget breaks even at "
         f"{first['base']['neutral price']:,.0f} USD a patient; one who values a QALY at 150 000 USD at "
-        f"{np.mean(prices[rules()[0].name]):,.0f}."
+        f"{prices[rules()[0].name]:,.0f}."
     )
     change = (
         "An earlier line with better outcomes than the third raises every break-even price; the share cured is what to measure.",
