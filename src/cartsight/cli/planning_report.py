@@ -222,11 +222,12 @@ def _print_optimisation(document: dict[str, Any], console: Console) -> None:
         soft_wrap=True,
         markup=False,
     )
+    high = document["optimality_gap_high_95"]
     console.print(
         "Stage 2, optimality gap of each sample: "
         + ", ".join(f"{sample['gap']:.2%}" for sample in document["samples"])
         + f". Best design above the bounds, on the same futures: {_millions(document['optimality_gap'])} a year"
-        f" (95 %: at most {_millions(document['optimality_gap_high_95'])}).",
+        + (f" (95 %: at most {_millions(high)})." if math.isfinite(high) else " (too few samples for an interval)."),
         soft_wrap=True,
     )
     if math.isfinite(document["value_of_stochastic_solution"]):

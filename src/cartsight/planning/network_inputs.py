@@ -160,6 +160,24 @@ class NetworkProblem:
         return self.referrals * self.load.collected
 
 
+def _unread(arm: AutologousArm) -> list[str]:
+    """Return the pieces of the plant's floor that take lines, time or money and that the optimiser leaves out."""
+    process, sites = arm.process, arm.plants
+    stated = {
+        "supplies (stock-outs and the cost of lots)": bool(arm.supplies),
+        "other products": bool(arm.other_products),
+        "changeovers": arm.changeover is not None,
+        "comparability lots": any(version.comparability is not None for version in arm.processes.values()),
+        "clean-down": process.clean_down is not None,
+        "operators": any(site.operator_teams or site.operator_shifts for site in sites),
+        "stores": any(site.starting_material_places or site.product_places for site in sites),
+        "breakdowns": any(site.breakdown is not None for site in sites),
+        "media fills": any(site.media_fills is not None for site in sites),
+        "learning": process.learning is not None,
+    }
+    return [name for name, is_stated in stated.items() if is_stated]
+
+
 def autologous_arm(scenario: Scenario, name: str | None) -> str:
     """Return the name of the arm to plan for: the one given, or the first autologous arm."""
     autologous = [key for key, arm in scenario.arms.items() if isinstance(arm, AutologousArm)]
@@ -268,6 +286,12 @@ def network_problem(
     load = patient_load(scenario, name)
     costs = arm.costs
     remarks: list[str] = []
+    unread = _unread(arm)
+    if unread:
+        remarks.append(
+            f"The optimiser does not read {', '.join(unread)}: it plans lines for the arm's own batches. The simulation of stage 3 has "
+            "them, so where its errors leave out zero, believe the simulation."
+        )
     if patients_per_year is not None:
         remarks.append(
             "Hospitals, and with them leukapheresis places and infusion beds, were scaled with the patients."

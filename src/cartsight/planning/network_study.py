@@ -60,7 +60,7 @@ class NetworkOptions:
     def __post_init__(self) -> None:
         for name, least in (
             ("draws", 2), ("samples", 2), ("out_of_sample", 2), ("information", 1), ("processes", 1), ("top", 1),
-            ("first_replications", 3), ("replications", 3),
+            ("replications", 3), ("first_replications", 3),
         ):  # fmt: skip
             if getattr(self, name) < least:
                 raise InputError(f"must be at least {least}", field=name.replace("_", "-"), found=getattr(self, name))

@@ -108,7 +108,7 @@ def planned_study(
         base.arm.price.per_patient.x if plan.lost_patient is None else plan.money(plan.lost_patient, _unit(base))
     )
     most = math.inf if plan.longest_vein_to_vein is None else plan.longest_vein_to_vein.x
-    processes, remarks = [], [remark for remark in base.remarks if "scaled" in remark]
+    processes, remarks = [], [remark for remark in base.remarks if "scaled" in remark or "does not read" in remark]
     for technology_name, technology in plan.technologies.items():
         for material_name, material in plan.materials.items():
             name = f"{technology_name}, {material_name}"
