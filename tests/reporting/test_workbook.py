@@ -138,7 +138,15 @@ def test_text_that_looks_like_a_formula_stays_text(folder: Path, tmp_path: Path)
     cell = page.cell(row=2, column=10)
     assert cell.value == '=HYPERLINK("http://x","y")'
     assert cell.data_type == "s"
-    # Without the resolved scenario the QALYs by state are left out, and the sheet says so.
+    # The QALYs by state are those that the run kept: no second run, which another version might not repeat.
+    sheet = next(sheet for sheet in workbook_sheets(copy) if sheet.name == "QALYs")
+    arm = stored["arms"][0]
+    assert [row[1] for row in sheet.rows[: len(STATES)]] == list(STATES)
+    assert sheet.rows[0][2] == arm["qalys_by_state"][0]["discounted"]
+    # A folder that kept none, without its resolved scenario: they are left out, and the sheet says so.
+    for arm in stored["arms"]:
+        del arm["qalys_by_state"]
+    (copy / "results.json").write_text(json.dumps(stored), encoding="utf-8")
     sheet = next(sheet for sheet in workbook_sheets(copy) if sheet.name == "QALYs")
     assert str(sheet.rows[0][0]).startswith("Not available")
 

@@ -298,7 +298,9 @@ def _qalys(run_folder: Path, document: Mapping[str, Any]) -> Sheet:
     )
     rows: list[list[Any]] = []
     try:
-        states = qaly_states(run_folder, document)
+        # Older folders lack the states: theirs come from a second run, which another version may not repeat.
+        kept = {arm["name"]: {row["state"]: row for row in arm.get("qalys_by_state", ())} for arm in document["arms"]}
+        states = kept if all(kept.values()) else qaly_states(run_folder, document)
     except CartsightError as error:
         states = {}
         rows.append([f"Not available: {error}", None, None, None])
