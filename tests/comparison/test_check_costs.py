@@ -6,11 +6,11 @@ import pytest
 
 from cartsight.comparison.checking import check_arms
 from cartsight.core.errors import InputError
-from tests.scenario_builder import build, days, minimal_scenario, number
+from tests.scenario_builder import Raw, build, days, minimal_scenario, number
 
 
 def test_a_driver_that_the_arm_does_not_count_is_refused_by_the_check() -> None:
-    activity = {"driver": "cleanings", "kind": "other", "amount": number(10, "usd_2024/unit")}
+    activity: Raw = {"driver": "cleanings", "kind": "other", "amount": number(10, "usd_2024/unit")}
     scenario = build(arms={"autologous": {"costs": {"activities": {"cleaning": activity}}}})
     with pytest.raises(InputError, match="do not count this cost driver") as caught:
         check_arms(scenario)
@@ -18,7 +18,7 @@ def test_a_driver_that_the_arm_does_not_count_is_refused_by_the_check() -> None:
     check_arms(build(scenario_with_cleaning(activity)))
 
 
-def scenario_with_cleaning(activity: dict[str, object]) -> dict[str, object]:
+def scenario_with_cleaning(activity: Raw) -> Raw:
     """Return the scenario of the tests with clean-downs to count."""
     raw = minimal_scenario()
     raw["arms"]["autologous"]["costs"]["activities"] = {"cleaning": activity}

@@ -233,3 +233,17 @@ def test_orders_that_wait_at_the_central_store_count_beside_depots() -> None:
     # Some of those who waited at the central store are consignments; patients of the far region are the rest.
     waited = plant.counts["dose orders that waited"]
     assert 0.1 * plant.counts["dose orders"] < waited <= central.orders_waited
+
+
+def test_lines_that_are_added_break_down_too() -> None:
+    breakdown = {"between": days(100), "repair": days(1), "run_lost": probability(0)}
+    hall = {"hall": {"decided_on_day": 0, "lead_time": days(0), "lines": 8}}
+
+    def repairs(**site: Any) -> float:
+        plant = run_flow(build(point_of_care(breakdown=breakdown, **site)), "autologous", 1).plant
+        assert plant is not None
+        expected = plant.lines * plant.years * 365.0 / 100.0
+        assert abs(plant.counts["repairs"] - expected) < 4.0 * np.sqrt(expected)
+        return plant.counts["repairs"]
+
+    assert repairs(expansions=hall) > 1.5 * repairs()

@@ -15,7 +15,7 @@ from cartsight.scenario.arms import AutologousArm, Site
 from cartsight.simulation import FlowModel
 from cartsight.simulation import steps as s
 from cartsight.simulation.pathways.patients import Window
-from cartsight.simulation.pathways.plants import LINE, ON_LINE
+from cartsight.simulation.pathways.plants import LINE, ON_LINE, lines_over_time
 from cartsight.simulation.pathways.versions import PRODUCT, comparability_programs, has_products, number_of
 
 URGENT, OTHER_FIRST, WORSENED_FIRST, IN_LINE = range(4)
@@ -70,7 +70,7 @@ def background(model: FlowModel, scenario: Scenario, arm: AutologousArm, window:
         model.group(LINE_AT_PLANT, list(model.groups[LINE].candidates), rule="by_attribute", attribute="site")
     if arm.process.clean_down is not None:
         _holds_a_line(model, "clean-down", arm.process.clean_down.distribution, URGENT, CLEANED)
-    _breakdowns(model, plants, until)
+    _breakdowns(model, plants, until, window)
     _other_products(model, arm, plants, until)
     comparability_programs(model, arm, [site for _, site in plants], LINE_AT_PLANT, URGENT)
 
@@ -135,13 +135,15 @@ def _generator(
     model.stock(name, reorder_point=0.0, order_up_to=1.0, lot_program=name, review_until=1.0)
 
 
-def _breakdowns(model: FlowModel, plants: Sequence[tuple[str, Site]], until: float) -> None:
+def _breakdowns(model: FlowModel, plants: Sequence[tuple[str, Site]], until: float, window: Window) -> None:
     for number, (name, site) in enumerate(plants):
-        if site.breakdown is None:
+        # As many lines as run on average over the observation window, where lines are added.
+        lines = lines_over_time(site, window)
+        if site.breakdown is None or lines <= 0.0:
             continue
         repair = f"repair at {name}"
         _holds_a_line(model, repair, site.breakdown.repair.distribution, URGENT, REPAIRED)
-        _generator(model, f"breakdowns at {name}", number, site.breakdown.between.x / site.lines, repair, until)
+        _generator(model, f"breakdowns at {name}", number, site.breakdown.between.x / lines, repair, until)
 
 
 def batch_of(product: str) -> str:
