@@ -24,7 +24,7 @@ shares = st.floats(0.0, 1.0)
 
 @st.composite
 def laws(draw: st.DrawFn) -> dict[str, Any]:
-    law = draw(st.sampled_from(("exponential", "weibull", "log_logistic", "lognormal")))
+    law = draw(st.sampled_from(("exponential", "weibull", "log_logistic", "lognormal", "gompertz")))
     found: dict[str, Any] = {"law": law, "median": months(draw(st.floats(0.3, 40.0)))}
     if law != "exponential":
         found["shape"] = number(draw(st.floats(0.4, 2.5)), "ratio")

@@ -21,7 +21,7 @@ shares = st.floats(0.0, 1.0)
 @st.composite
 def efficacies(draw: st.DrawFn) -> dict[str, Any]:
     overall = draw(shares)
-    law = draw(st.sampled_from(("exponential", "weibull", "log_logistic", "lognormal")))
+    law = draw(st.sampled_from(("exponential", "weibull", "log_logistic", "lognormal", "gompertz")))
     return {
         "overall_response": probability(overall),
         "complete_response": probability(overall * draw(shares)),

@@ -97,3 +97,6 @@ def _relative_time(law: SurvivalLaw, hazard: Float) -> Float:
             if np.any(tail):
                 z = np.where(tail, -normal_quantile(np.exp(-np.where(tail, hazard, TAIL))), z)
             return np.asarray(np.exp(shape * z))
+        case "gompertz":
+            # H / ln 2 = (e^(shape r) - 1) / (e^shape - 1), solved for r.
+            return np.asarray(np.log1p(hazard * (math.expm1(shape) / LN_2)) / shape)
