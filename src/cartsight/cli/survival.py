@@ -21,6 +21,7 @@ from cartsight.cli.survival_files import (
     write_individuals,
 )
 from cartsight.cli.survival_print import print_curves, print_landmark_fit, print_models, print_reconstruction
+from cartsight.cli.survival_scenario import LawPath, Model, Only, Toml, check_options, print_scenario_law
 
 if TYPE_CHECKING:
     pass
@@ -117,6 +118,10 @@ def fit(
         int,
         typer.Option("--draws", help="Joint coefficient draws behind the landmark intervals.", min=50, max=100_000),
     ] = 500,
+    toml: Toml = False,
+    model: Model = None,
+    only: Only = None,
+    path: LawPath = None,
     seed: Seed = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -129,6 +134,7 @@ def fit(
     from cartsight.evidence.survival.models import DEFAULT_MODELS, parse_model
     from cartsight.evidence.survival.summary import compare_groups, fit_group
 
+    check_options(toml, model, only, path, covariates or cure_covariates)
     names = comma_words(models) if models is not None else list(DEFAULT_MODELS)
     if not names:
         raise InputError("no models named", field="--models", allowed=", ".join(DEFAULT_MODELS))
@@ -164,6 +170,33 @@ def fit(
             np.empty(0),
             smr,
         )
+    backgrounds = {
+        name: lives.rates(data, rows[name])
+        if lives is not None
+        else None
+        if rates is None
+        else rates.subset(rows[name])
+        for name, data in groups.items()
+    }
+    if toml:
+        print_scenario_law(
+            groups,
+            backgrounds,
+            None if models is None else parsed,
+            file=file.name,
+            time_column=str(columns["time_column"]),
+            unit=time_unit,
+            model=model,
+            only=only,
+            path=path,
+            background=None
+            if lives is None and rates is None
+            else f"{'columns of the file' if lives is None else lives.citation}, times {smr:g}",
+            seed=20260101 if seed is None else seed,
+            as_json=json,
+            quiet=quiet,
+        )
+        return
     times = times_option(landmarks, max(g.last_time for g in groups.values()))
     records = []
     console = stderr_console(quiet)
@@ -180,13 +213,7 @@ def fit(
                     interval=interval,  # type: ignore[arg-type]
                     covariates={c: v[chosen] for c, v in x.items()},
                     cure_covariates={c: v[chosen] for c, v in z.items()},
-                    background=(
-                        lives.rates(data, chosen)
-                        if lives is not None
-                        else None
-                        if rates is None
-                        else rates.subset(chosen)
-                    ),
+                    background=backgrounds[name],
                     cut=cut,
                     draws=draws,
                     seed=20260101 if seed is None else seed,

@@ -41,10 +41,18 @@ from cartsight.evidence.survival.published_landmarks import (
     fit_landmarks,
 )
 from cartsight.evidence.survival.reconstruction import Diagnostics, Reconstruction, reconstruct
+from cartsight.evidence.survival.scenario_law import (
+    SCENARIO_MODELS,
+    LawNumber,
+    ScenarioLaw,
+    best_scenario_law,
+    scenario_law,
+)
 from cartsight.evidence.survival.smoothed_hazard import SmoothedHazard, smoothed_hazard
 
 __all__ = [
     "DEFAULT_MODELS",
+    "SCENARIO_MODELS",
     "BackgroundRates",
     "CumulativeIncidence",
     "CureProfile",
@@ -61,6 +69,7 @@ __all__ = [
     "LandmarkFit",
     "Landmarks",
     "Law",
+    "LawNumber",
     "LogLogistic",
     "LogNormal",
     "LogRank",
@@ -74,6 +83,7 @@ __all__ = [
     "PublishedMedian",
     "Reconstruction",
     "RoystonParmar",
+    "ScenarioLaw",
     "SmoothedHazard",
     "SurvivalData",
     "WeightedModels",
@@ -81,6 +91,7 @@ __all__ = [
     "aalen_johansen",
     "average_models",
     "background_rates",
+    "best_scenario_law",
     "bootstrap",
     "cure_profile",
     "early_cut_validation",
@@ -93,5 +104,6 @@ __all__ = [
     "number_at_risk",
     "parse_model",
     "reconstruct",
+    "scenario_law",
     "smoothed_hazard",
 ]
