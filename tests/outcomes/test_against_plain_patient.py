@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import trajectory_builder as tb
 from plain_patient import follow
-from scenario_builder import build, later_tables, number, probability
+from scenario_builder import build, later_tables, months, number, probability
 
 from cartsight.economics.pricing import price_patients
 from cartsight.outcomes import CAUSES_OF_DEATH, simulate_outcomes
@@ -72,3 +72,17 @@ def test_later_lines_transplant_and_secondary_malignancy_agree(arm: str, share: 
     np.testing.assert_allclose(result.qalys_discounted, [p.qalys_discounted for p in plain], rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(costs.total, [p.cost for p in plain], rtol=1e-9)
     np.testing.assert_allclose(costs.total_discounted, [p.cost_discounted for p in plain], rtol=1e-9)
+
+
+@pytest.mark.parametrize("cured", [None, 0.2])
+def test_gompertz_relapse_agrees(cured: float | None) -> None:
+    law = {"law": "gompertz", "median": months(14), "shape": number(1.5, "ratio")}
+    if cured is not None:
+        law["cured"] = probability(cured)
+    scenario = build(arms={"autologous": {"efficacy": {"relapse": law}}})
+    flow = tb.trajectories(PATIENTS, modality="autologous", people=tb.patients(PATIENTS, age=60.0))
+    result = simulate_outcomes(flow, scenario, "autologous", 23)
+    plain = [follow(row, flow, scenario, "autologous", 23) for row in range(PATIENTS)]
+    assert np.isfinite(result.progression_day).any()
+    np.testing.assert_allclose(result.death_day, [p.death for p in plain], rtol=1e-9)
+    np.testing.assert_allclose(result.life_years, [p.life_years for p in plain], rtol=1e-9)
