@@ -52,6 +52,7 @@ def complain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         (CHILD + "name = 'again'", "not valid TOML"),
         (CHILD + "arms = [1]", "arms: this is a table"),
         (CHILD + "[arms.new]\nlabel = 'x'", "an arm needs a modality; allowed: allogeneic, autologous"),
+        (CHILD + "[arms.autologous-centrl.collection]\nbeds_per_hospital = 3", "Did you mean 'autologous-central'?"),
         (CHILD + "[arms.new]\nmodality = 'autologus'", "Did you mean 'autologous'?"),
         (CHILD + "[arms]\nautologous-centra = { remove = true }", "Did you mean 'autologous-central'?"),
         (CHILD + "[arms.'a.b']\nlabel = 'x'", "cannot be a name"),

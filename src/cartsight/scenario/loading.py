@@ -271,6 +271,12 @@ def _explain(
     plain = _in_plain_words(first, found)
     if plain is not None:
         problem, allowed, hint = plain
+        if kind == "union_tag_not_found" and hint is None:
+            # In a file that extends another an arm without a modality is most often the name of one, misspelt.
+            arms = raw.get("arms", {})
+            hint = nearest(
+                location[-1], [name for name, arm in arms.items() if isinstance(arm, dict) and "modality" in arm]
+            )
         shown = found.get("modality") if isinstance(found, dict) else found
         return InputError(problem + more, file=file, line=line, field=field, found=shown, allowed=allowed, hint=hint)
     if kind == "extra_forbidden":
