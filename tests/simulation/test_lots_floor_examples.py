@@ -70,15 +70,18 @@ def test_every_field_of_the_floor_is_in_an_example(examples: dict[str, Path]) ->
         "DrugSubstance.mass_per_batch",
         "DrugSubstance.encapsulation",
         "Recall.probability",
+        "LotPlant.operator_shifts",
+        "LotPlant.ramp_up",
     }
     from cartsight.scenario import bank, depots, drug_substance, expansion, fill, lots
+    from cartsight.scenario.plant import LotPlant
 
     models = [
         item
         for module in (bank, depots, drug_substance, expansion, fill, lots)
         for item in vars(module).values()
         if isinstance(item, type) and issubclass(item, BaseModel) and item.__module__ == module.__name__
-    ]
+    ] + [LotPlant]
     wanted = {
         f"{model.__name__}.{name}"
         for model in models

@@ -26,7 +26,9 @@ from cartsight.scenario.numbers import (
     Ratio,
     VariableDuration,
 )
+from cartsight.scenario.plant import LotPlant, Site
 from cartsight.scenario.plant_costs import LotCosts
+from cartsight.scenario.processes import Learning
 from cartsight.scenario.product import Arm
 from cartsight.scenario.release_fields import LOTS, from_specification
 from cartsight.scenario.supplies import Supply
@@ -87,6 +89,12 @@ class LotProcess(Frozen):
         description="Vector, media and other materials that lots start from, in lots of their own.",
     )
     thaw_loss: Probability | None = Field(None, description="Doses lost at thaw or on the way; another is ordered.")
+    plant: LotPlant | None = Field(None, description="People, release testing and calendar of each of the `sites`.")
+    quality_assurance_review: VariableDuration | None = Field(
+        None, description="Review of the batch record, after release testing."
+    )
+    clean_down: VariableDuration | None = Field(None, description="A line is held so long after each run.")
+    learning: Learning | None = Field(None, description="By doubling of the lots started at a plant.")
 
     model_config = ConfigDict(
         json_schema_extra=from_specification(tuple(name for name in LOTS if name != "doses_per_lot"))
@@ -177,6 +185,32 @@ class LotProcess(Frozen):
                 "smaller lots"
             )
         return self
+
+    @model_validator(mode="after")
+    def _floor(self) -> Self:
+        plant = self.plant
+        if plant is not None:
+            plant.check_ramp_up(self.lines)
+            reviewers = plant.quality_assurance_reviewers is not None or plant.quality_assurance_days is not None
+            if reviewers and self.quality_assurance_review is None:
+                raise ValueError(
+                    "quality_assurance_review is needed where plant has quality_assurance_reviewers or _days"
+                )
+        if self.shared is None:
+            return self
+        if self.clean_down is not None or (plant is not None and plant.changes_starts):
+            raise ValueError(
+                "shared says when the other use has each line: clean_down and what closes, adds or breaks lines in plant do "
+                "not fit beside it"
+            )
+        if self.sites > 1 and (plant is not None or self.learning is not None):
+            raise ValueError("shared lines belong to no plant: plant and learning beside shared need sites = 1")
+        return self
+
+    @property
+    def site(self) -> Site:
+        """One of the `sites`, all of which are alike."""
+        return (self.plant or LotPlant()).at(self.lines)
 
     @property
     def doublings_before(self) -> float:

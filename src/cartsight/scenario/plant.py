@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from cartsight.scenario.numbers import Duration, Frozen, Probability, VariableDuration
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+MOST_LANES = 5000
+"""Places in release testing that a plant may state."""
 
 
 class Shift(Frozen):
@@ -69,12 +71,9 @@ class Expansion(Frozen):
     lines: int = Field(ge=1, le=5000)
 
 
-class Site(Frozen):
-    """A plant."""
+class PlantFloor(Frozen):
+    """People, instruments and calendar of a plant, whatever it makes."""
 
-    lines: int = Field(ge=1, le=5000, description="Closed production lines; each is held for a whole run.")
-    quality_control_lanes: int = Field(ge=1, le=5000, description="Batches in release testing at once.")
-    serves: tuple[str, ...] | None = Field(None, description="Regions served; all when absent.")
     closed_to_starts: tuple[Weekday, ...] = Field((), description="Weekdays without new starts.")
     yearly_shutdown_days: int = Field(0, ge=0, le=120)
     outages: tuple[tuple[float, float], ...] = Field(
@@ -101,18 +100,6 @@ class Site(Frozen):
     quality_assurance_days: tuple[Weekday, ...] | None = Field(
         None, min_length=1, description="Weekdays on which reviews start; every day when absent."
     )
-    starting_material_places: int | None = Field(
-        None,
-        ge=1,
-        le=100_000,
-        description="Cryostorage places for cells that wait for a line. When full, cells wait outside.",
-    )
-    product_places: int | None = Field(
-        None,
-        ge=1,
-        le=100_000,
-        description="Cryostorage places from harvest to dispatch. When full, a run keeps its line.",
-    )
     media_fills: MediaFills | None = None
     breakdown: Breakdown | None = None
     opens_on_day: float = Field(0.0, ge=0, le=36500, description="Day from which the plant takes starts.")
@@ -120,10 +107,6 @@ class Site(Frozen):
         (), description="[days after opening, lines running from then on]; the last step is all of `lines`."
     )
     expansions: dict[str, Expansion] = Field(default_factory=dict, max_length=20)
-    processes: tuple[str, ...] = Field(
-        (),
-        description="Names of the arm's `processes` that this plant runs beside or instead of `standard`; standard when empty.",
-    )
 
     @model_validator(mode="after")
     def _outages(self) -> Self:
@@ -142,13 +125,73 @@ class Site(Frozen):
             raise ValueError("operators_trained is a share of operator_teams or operator_shifts")
         return self
 
-    @model_validator(mode="after")
-    def _ramp(self) -> Self:
+    def check_ramp_up(self, running: int) -> None:
+        """Raise ValueError where `ramp_up` does not rise in days up to all of the lines, `running`."""
         last = -1.0
         for day, lines in self.ramp_up:
-            if not (day > last and day >= 0.0 and 0 <= lines <= self.lines):
+            if not (day > last and day >= 0.0 and 0 <= lines <= running):
                 raise ValueError("ramp_up is [days after opening, lines], days rising, lines up to `lines`")
             last = day
-        if self.ramp_up and self.ramp_up[-1][1] != self.lines:
+        if self.ramp_up and self.ramp_up[-1][1] != running:
             raise ValueError("the last step of ramp_up is all of `lines`")
+
+
+class Site(PlantFloor):
+    """A plant."""
+
+    lines: int = Field(ge=1, le=5000, description="Closed production lines; each is held for a whole run.")
+    quality_control_lanes: int = Field(ge=1, le=MOST_LANES, description="Batches in release testing at once.")
+    serves: tuple[str, ...] | None = Field(None, description="Regions served; all when absent.")
+    starting_material_places: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="Cryostorage places for cells that wait for a line. When full, cells wait outside.",
+    )
+    product_places: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="Cryostorage places from harvest to dispatch. When full, a run keeps its line.",
+    )
+    processes: tuple[str, ...] = Field(
+        (),
+        description="Names of the arm's `processes` that this plant runs beside or instead of `standard`; standard when empty.",
+    )
+
+    @model_validator(mode="after")
+    def _ramp(self) -> Self:
+        self.check_ramp_up(self.lines)
         return self
+
+
+class LotPlant(PlantFloor):
+    """What limits each plant of a product made in lots, beside its lines."""
+
+    quality_control_lanes: int | None = Field(
+        None, ge=1, le=MOST_LANES, description="Lots in release testing at once. Unlimited when absent."
+    )
+
+    @property
+    def limits_quality_control(self) -> bool:
+        """Whether lots may have to wait for release testing."""
+        return self.quality_control_lanes is not None or self.quality_control_days is not None
+
+    @property
+    def changes_starts(self) -> bool:
+        """Whether the lines are at times closed to new starts, fewer, or broken."""
+        return bool(
+            self.closed_to_starts
+            or self.yearly_shutdown_days
+            or self.outages
+            or self.media_fills is not None
+            or self.breakdown is not None
+            or self.opens_on_day
+            or self.ramp_up
+            or self.expansions
+        )
+
+    def at(self, lines: int) -> Site:
+        """Return one plant with `lines` lines; lanes without limit are as many as a plant may state."""
+        shared: dict[str, Any] = {name: getattr(self, name) for name in PlantFloor.model_fields}
+        return Site(lines=lines, quality_control_lanes=self.quality_control_lanes or MOST_LANES, **shared)

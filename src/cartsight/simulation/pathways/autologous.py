@@ -195,7 +195,7 @@ def _run(model: FlowModel, scenario: Scenario, arm: AutologousArm) -> list[s.Ste
         *note_state(scenario, "at start"),
         *v.at_start(arm, lambda name, on: r.version_offset(arm, name, on, others, material)),
         *_early(arm),
-        *(r.learn(arm, len(b.plants_of(scenario, arm))) if process.learning is not None else []),
+        *r.learn(process.learning, len(b.plants_of(scenario, arm))),
         s.Mark(t.BATCH_STARTED, log=True),
         *broken_on,
         *hands_on,

@@ -69,8 +69,8 @@ def background(model: FlowModel, scenario: Scenario, arm: AutologousArm, window:
     else:
         model.group(LINE_AT_PLANT, list(model.groups[LINE].candidates), rule="by_attribute", attribute="site")
     if arm.process.clean_down is not None:
-        _holds_a_line(model, "clean-down", arm.process.clean_down.distribution, URGENT, CLEANED)
-    _breakdowns(model, plants, until, window)
+        holds_a_line(model, "clean-down", arm.process.clean_down.distribution, URGENT, CLEANED)
+    breakdowns(model, plants, until, window)
     _other_products(model, arm, plants, until)
     comparability_programs(model, arm, [site for _, site in plants], LINE_AT_PLANT, URGENT)
 
@@ -90,9 +90,10 @@ def clean_after_run(arm: AutologousArm) -> list[s.Step]:
     ]
 
 
-def _holds_a_line(
+def holds_a_line(
     model: FlowModel, program: str, law: Distribution, priority: int, status: str, after: Sequence[s.Step] = ()
 ) -> None:
+    """Declare a program that takes a line of the plant of its `site` for a time, then ends with `status`."""
     model.program(
         program,
         [
@@ -135,14 +136,15 @@ def _generator(
     model.stock(name, reorder_point=0.0, order_up_to=1.0, lot_program=name, review_until=1.0)
 
 
-def _breakdowns(model: FlowModel, plants: Sequence[tuple[str, Site]], until: float, window: Window) -> None:
+def breakdowns(model: FlowModel, plants: Sequence[tuple[str, Site]], until: float, window: Window) -> None:
+    """Declare the failures of the lines of every plant, with their repairs."""
     for number, (name, site) in enumerate(plants):
         # As many lines as run on average over the observation window, where lines are added.
         lines = lines_over_time(site, window)
         if site.breakdown is None or lines <= 0.0:
             continue
         repair = f"repair at {name}"
-        _holds_a_line(model, repair, site.breakdown.repair.distribution, URGENT, REPAIRED)
+        holds_a_line(model, repair, site.breakdown.repair.distribution, URGENT, REPAIRED)
         _generator(model, f"breakdowns at {name}", number, site.breakdown.between.x / lines, repair, until)
 
 
@@ -160,7 +162,7 @@ def _other_products(model: FlowModel, arm: AutologousArm, plants: Sequence[tuple
         if arm.process.clean_down is not None:
             cleaning = [s.Delay(f"{product}: clean-down", arm.process.clean_down.distribution)]
         first = OTHER_FIRST if other.first else IN_LINE
-        _holds_a_line(model, program, other.manufacturing.distribution, first, OTHER_MADE, cleaning)
+        holds_a_line(model, program, other.manufacturing.distribution, first, OTHER_MADE, cleaning)
         for number, (name, _) in enumerate(plants):
             if other.sites is None or name in other.sites:
                 _generator(

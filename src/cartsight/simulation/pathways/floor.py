@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm
+from cartsight.scenario.supplies import Supply
 from cartsight.simulation import FlowResult
 from cartsight.simulation.pathways import background as b
 from cartsight.simulation.pathways.autologous import CELLS_GONE, CELLS_READY, PRODUCT_GONE, PRODUCT_READY
@@ -34,13 +35,13 @@ def autologous_floor(
     if any(site.opens_on_day or site.ramp_up or site.expansions for site in arm.plants):
         plant = replace(plant, lines=sum(lines_over_time(site, window) for site in plants))
         counts["line years"] = plant.lines * plant.years
-    taken = _other_line_days(result, window) if b.needed(arm) else 0.0
+    taken = other_line_days(result, window) if b.needed(arm) else 0.0
     if taken > 0.0 or arm.changeover is not None:
         uses = [result.resource(name, window=True) for name in result.resource_names if name.split("/", 1)[0] == LINE]
         counts["line days in runs"] = sum(use.busy - use.setup for use in uses) - taken
         if arm.other_products:
             # Another product pays for the time that its batches hold a line, this one for the rest.
-            others = _other_line_days(result, window, [b.batch_of(product) for product in arm.other_products])
+            others = other_line_days(result, window, [b.batch_of(product) for product in arm.other_products])
             plant = replace(plant, lines=plant.lines - others / (window.end - window.start))
             counts["line years"] = plant.lines * plant.years
             counts["line days held"] -= others
@@ -73,19 +74,30 @@ def autologous_floor(
     for name in (*arm.process.out_of_specification_causes, LOW_DOSE, NOT_COMPARABLE):
         if cause_mark(name) in result.patients.log.names:
             causes[name] = int(_logged(result, cause_mark(name), window))
-    return replace(plant, counts=counts, causes=causes, waiting_days=_waits(plant, arm, result, window))
+    return replace(plant, counts=counts, causes=causes, waiting_days=waits(plant, arm.supplies, result, window))
 
 
-def _waits(plant: PlantRecord, arm: AutologousArm, result: FlowResult, window: Window) -> dict[str, float]:
-    """Return the mean days that a started batch waited for each resource, queues of all kinds in the window."""
+def waits(
+    plant: PlantRecord,
+    supplies: Mapping[str, Supply],
+    result: FlowResult,
+    window: Window,
+    kinds: Collection[str] | None = None,
+) -> dict[str, float]:
+    """Return the mean days that a started batch or lot waited for each resource, queues of all kinds in the window.
+
+    `kinds` leaves all other kinds of resources out.
+    """
     if plant.started == 0:
         return {}
     days: dict[str, float] = {}
     queued = result.resource_statistics[:, QUEUE + 1].tolist()
     for name, total in zip(result.resource_names, queued, strict=True):
         kind = name.split("/", 1)[0]
+        if kinds is not None and kind not in kinds:
+            continue
         days[kind] = days.get(kind, 0.0) + total
-    days |= supply_waits(result, arm.supplies)
+    days |= supply_waits(result, supplies)
     for courier, ready, gone in (
         ("courier to the plant", CELLS_READY, CELLS_GONE),
         ("courier to the hospital", PRODUCT_READY, PRODUCT_GONE),
@@ -124,7 +136,7 @@ def _ended(result: FlowResult, status: str, window: Window) -> int:
     return int(np.count_nonzero(result.lots.ended(status) & (day >= window.start) & (day < window.end)))
 
 
-def _other_line_days(result: FlowResult, window: Window, programs: Collection[str] | None = None) -> float:
+def other_line_days(result: FlowResult, window: Window, programs: Collection[str] | None = None) -> float:
     """Return the line days in the window that clean-down, repair, comparability and other products took.
 
     `programs` leaves all others out.

@@ -21,7 +21,8 @@ from cartsight.simulation.pathways.bank import MASTER_BANK, WORKING_BANK
 from cartsight.simulation.pathways.build import build_model
 from cartsight.simulation.pathways.flow import simulate_patients
 from cartsight.simulation.pathways.patients import generate_patients, observation_window
-from cartsight.simulation.pathways.shared_lines import FILL_LINE, LINE, own_share
+from cartsight.simulation.pathways.plants import LINE
+from cartsight.simulation.pathways.shared_lines import FILL_LINE, own_share
 from cartsight.simulation.result import FlowResult
 
 UNLIMITED = 1_000_000

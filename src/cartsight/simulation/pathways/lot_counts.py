@@ -18,10 +18,12 @@ from cartsight.simulation.pathways.depots import (
     WITHDRAWN_IN_TRANSIT,
     depot_stock,
 )
+from cartsight.simulation.pathways.lot_plant_counts import plant_record
 from cartsight.simulation.pathways.patients import Window
 from cartsight.simulation.pathways.plant import PlantRecord, StoreUse
+from cartsight.simulation.pathways.plants import LINE
 from cartsight.simulation.pathways.recall import BAD, can_be_bad
-from cartsight.simulation.pathways.shared_lines import FILL_LINE, LINE
+from cartsight.simulation.pathways.shared_lines import FILL_LINE
 from cartsight.simulation.pathways.supplies import supply_counts
 
 Float = npt.NDArray[np.float64]
@@ -38,6 +40,8 @@ def lot_record(plant: PlantRecord, arm: AllogeneicArm | InVivoArm, result: FlowR
     stores, more = _stores(arm, result, window)
     counts |= more
     received = stores[0].received
+    plant = plant_record(plant, arm.lots, result, window)
+    counts |= plant.counts
     return replace(
         plant,
         lines=plant.lines if arm.lots.shared is None else _own_lines(result, LINE, window),

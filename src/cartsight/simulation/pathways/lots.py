@@ -10,6 +10,7 @@ from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AllogeneicArm, InVivoArm, LotProcess
 from cartsight.simulation import FlowModel
 from cartsight.simulation import steps as s
+from cartsight.simulation.pathways import lot_plants as at
 from cartsight.simulation.pathways import trajectory as t
 from cartsight.simulation.pathways.bank import start_material
 from cartsight.simulation.pathways.care import bridging_choice, to_infusion
@@ -17,7 +18,7 @@ from cartsight.simulation.pathways.depots import CENTRAL, declare_depots, delive
 from cartsight.simulation.pathways.in_vivo import expression, later_doses
 from cartsight.simulation.pathways.patients import Window
 from cartsight.simulation.pathways.recall import can_be_bad, declare_recall, inspection, withdraw_when_found
-from cartsight.simulation.pathways.shared_lines import FILL_LINE, LINE, declare_lines
+from cartsight.simulation.pathways.shared_lines import FILL_LINE, declare_lines
 from cartsight.simulation.pathways.supplies import declare_supplies, stock_of
 
 ROUNDING = 1e-9
@@ -26,9 +27,11 @@ ROUNDING = 1e-9
 
 def lot_stock(model: FlowModel, lots: LotProcess, window: Window) -> None:
     """Declare the lines, the program of a lot and the central stock of doses."""
+    at.declare_plant_column(model, lots)
     model.attribute("effect", entity="lot")
     model.attribute("doses", entity="lot")
     declare_lines(model, lots, window)
+    at.declare_plants(model, lots, window)
     declare_recall(model, lots)
     declare_supplies(model, lots.supplies, window)
     traced = bool(lots.depots) or can_be_bad(lots)
@@ -41,11 +44,12 @@ def lot_stock(model: FlowModel, lots: LotProcess, window: Window) -> None:
     program: list[s.Step] = [
         *start_material(model, lots, window),
         *(s.Take(stock_of(name), supply.units_per_run) for name, supply in lots.supplies.items()),
-        s.Seize(LINE),
+        *at.start(lots),
         s.Mark("lot started"),
         *_run(model, lots),
         *_fill(model, lots),
-        s.Delay("lot release testing", lots.release_testing.distribution),
+        *at.in_testing(lots, s.Delay("lot release testing", lots.release_testing.distribution)),
+        *at.review(lots),
         s.Chance("lot passes release", 1.0 - lots.rejection.x, otherwise=s.End("rejected")),
         *_effect(lots),
         *inspection(lots),
@@ -54,8 +58,9 @@ def lot_stock(model: FlowModel, lots: LotProcess, window: Window) -> None:
         *withdraw_when_found(lots, CENTRAL, "at the central store"),
         s.End("released"),
         s.Label("lot failed"),
-        s.Free(LINE),
+        *at.end_of_run(lots, failed=True),
         s.End("failed"),
+        *at.run_lost(lots),
     ]
     if lots.fill_line is not None:
         program += [s.Label("fill failed"), s.Free(FILL_LINE), s.Set("stage", -1.0), s.End("failed")]
@@ -89,14 +94,14 @@ def _run(model: FlowModel, lots: LotProcess) -> list[s.Step]:
             steps += [s.Label(f"fails: {name}"), s.Set("stage", float(number))]
             if stage.found_at.x > 0.0:
                 law = scaled(lots.manufacturing.distribution, stage.found_at.x)
-                steps.append(s.Delay(f"lot run until {name} fails", law))
+                steps += at.run(lots, f"lot run until {name} fails", law)
             steps.append(s.Jump("lot failed"))
         steps.append(s.Label("no stage fails"))
     return [
         *steps,
-        s.Delay("lot manufacturing", lots.manufacturing.distribution),
-        s.Chance("lot succeeds", 1.0 - lots.failure.x, otherwise="lot failed"),
-        s.Free(LINE),
+        *at.run(lots, "lot manufacturing", lots.manufacturing.distribution),
+        s.Chance("lot succeeds", 1.0 - lots.failure.x, otherwise="lot failed", logit_effects=at.learned_success(lots)),
+        *at.end_of_run(lots),
         *([s.Mark("run finished")] if lots.fill_line is not None else []),
     ]
 
@@ -116,7 +121,8 @@ def _fill(model: FlowModel, lots: LotProcess) -> list[s.Step]:
     fill, line = lots.fill, lots.fill_line
     steps: list[s.Step] = []
     if lots.drug_substance is not None and lots.drug_substance.testing is not None:
-        steps.append(s.Delay("drug substance testing", lots.drug_substance.testing.distribution))
+        testing = s.Delay("drug substance testing", lots.drug_substance.testing.distribution)
+        steps += at.in_testing(lots, testing)
     if fill is not None:
         model.attribute("vials", entity="lot")
         model.attribute("partial", entity="lot")

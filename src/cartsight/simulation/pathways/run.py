@@ -11,6 +11,7 @@ from cartsight.core.distributions import Constant, Distribution, LogNormal, Norm
 from cartsight.core.logit_normal import logit_normal_intercept_given
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm
+from cartsight.scenario.processes import Learning
 from cartsight.simulation import steps as s
 from cartsight.simulation.pathways import trajectory as t
 from cartsight.simulation.pathways.material import FAILURE, OUT_OF_SPECIFICATION, TIME, MaterialEffects
@@ -173,9 +174,8 @@ def manufacturing(arm: AutologousArm, law: Distribution, name: str, material: Ma
     ]
 
 
-def learn(arm: AutologousArm, plants: int) -> list[s.Step]:
+def learn(learning: Learning | None, plants: int) -> list[s.Step]:
     """Return the steps at a start that count it and set the doublings learned so far at its plant."""
-    learning = arm.process.learning
     if learning is None:
         return []
     return [

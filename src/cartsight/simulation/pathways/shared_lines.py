@@ -6,8 +6,9 @@ from cartsight.scenario.fill import SharedLine
 from cartsight.scenario.lots import LotProcess
 from cartsight.simulation import Calendar, FlowModel
 from cartsight.simulation.pathways.patients import Window
+from cartsight.simulation.pathways.plants import LINE, calendar_of, servers_of
 
-LINE, FILL_LINE = "line", "fill line"
+FILL_LINE = "fill line"
 LONGEST_PERIOD_DAYS = 1e6
 
 
@@ -32,8 +33,9 @@ def declare_lines(model: FlowModel, lots: LotProcess, window: Window) -> None:
     """Declare the lines of every site and the fill lines, each line on its own where another use shares them."""
     if lots.shared is None:
         names = [f"{LINE}/{i + 1}" for i in range(lots.sites)]
+        site = lots.site
         for name in names:
-            model.resource(name, lots.lines)
+            model.resource(name, servers_of(site, LINE) or 1, calendar=calendar_of(site, LINE, window))
         model.group(LINE, names, rule="first_free" if len(names) > 1 else "fixed")
     else:
         _shared(model, LINE, lots.lines * lots.sites, lots.shared, window)
