@@ -178,6 +178,28 @@ def test_clean_down_holds_the_line_after_every_run_lost_or_not() -> None:
     assert held - counts["line days in runs"] == pytest.approx(2.0 * counts["cleanings"], abs=4.0)
 
 
+def test_each_plant_cleans_its_own_line() -> None:
+    begun = starts(lots_raw(sites=2, run=10.0, clean_down=days(2)))
+    np.testing.assert_allclose(begun, np.repeat(12.0 * np.arange(20), 2), atol=1e-6)
+
+
+def test_a_repair_holds_a_line_of_the_plant_that_broke_down() -> None:
+    broken = {"between": days(30), "repair": days(5), "run_lost": probability(0.0)}
+    plain = lots_raw(sites=2, run=10.0, reorder_point=40_000, order_up_to=48_000)
+    raw = lots_raw(sites=2, run=10.0, reorder_point=40_000, order_up_to=48_000, plant={"breakdown": broken})
+    window = observation_window(build(raw))
+    open_days = 2.0 * (window.end - window.start)
+    assert record(plain).counts["line days held"] == pytest.approx(open_days)
+    counts = record(raw).counts
+    repair_days = counts["line days held"] - counts["line days in runs"]
+    assert counts["line days held"] == pytest.approx(open_days)
+    # The line of a plant is repaired for as many days as there were repairs, but for those that the window cuts.
+    assert repair_days == pytest.approx(5.0 * counts["repairs"], abs=20.0)
+    # Poisson, four standard errors: one line in thirty days at each of two plants, under repair or not.
+    expected = open_days / 30.0
+    assert counts["repairs"] == pytest.approx(expected, abs=4.0 * math.sqrt(expected) + 2.0)
+
+
 def test_breakdowns_cost_the_exponential_share_of_runs() -> None:
     broken = {"between": days(20), "repair": days(1), "run_lost": probability(1.0)}
     raw = lots_raw(lines=20, run=10.0, plant={"breakdown": broken}, reorder_point=40_000, order_up_to=48_000)
