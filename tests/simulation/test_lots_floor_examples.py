@@ -71,7 +71,6 @@ def test_every_field_of_the_floor_is_in_an_example(examples: dict[str, Path]) ->
         "DrugSubstance.encapsulation",
         "Recall.probability",
         "LotPlant.operator_shifts",
-        "LotPlant.ramp_up",
     }
     from cartsight.scenario import bank, depots, drug_substance, expansion, fill, lots
     from cartsight.scenario.plant import LotPlant

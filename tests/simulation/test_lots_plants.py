@@ -43,11 +43,11 @@ def lots_raw(lines: int = 1, run: float = 2.0, testing: float = 10.0, **changes:
     return raw
 
 
-def whole_run(raw: Raw) -> FlowResult:
+def whole_run(raw: Raw, arm: str = "allogeneic") -> FlowResult:
     """Return everything that happened, the run-out included."""
     scenario = build(raw)
     window = observation_window(scenario)
-    compiled = compile_model(build_model(scenario, "allogeneic", window))
+    compiled = compile_model(build_model(scenario, arm, window))
     return simulate_patients(scenario, compiled, generate_patients(scenario, 3, window), 3, window)
 
 
@@ -95,6 +95,28 @@ def test_one_lane_releases_a_lot_every_ten_days() -> None:
     # Two lanes but one instrument: the instrument binds.
     section = {"quality_control_lanes": 2, "quality_control_instruments": 1}
     np.testing.assert_allclose(times(whole_run(lots_raw(plant=section)), "lot released")[:40], one, atol=1e-6)
+
+
+def test_a_lot_in_bulk_is_tested_on_a_lane_too() -> None:
+    lots: Raw = {
+        **lots_raw(plant={"quality_control_lanes": 1})["arms"]["allogeneic"]["lots"],
+        "drug_substance": {
+            "kind": "viral",
+            "volume": number(100, "litres"),
+            "titre": number(1e6, "transducing_units_per_millilitre"),
+            "recovery": probability(0.5),
+            "testing": days(5),
+        },
+        "fill": {"amount_per_dose": number(1e9, "transducing_units"), "loss": probability(0.0)},
+    }
+    del lots["doses_per_lot"]
+    raw = with_lots(lots, "in_vivo")
+    raw["analysis"]["patients"] = 60
+    released = times(whole_run(raw, "in_vivo"), "lot released")
+    # One lane works 5 + 10 days for every lot, in whatever order.
+    assert released[-1] >= 15.0 * released.size
+    assert released[0] >= 2.0 + 5.0 + 10.0
+    assert np.all(np.diff(released) >= 10.0 - 1e-6)
 
 
 def test_each_plant_has_its_own_lanes() -> None:
