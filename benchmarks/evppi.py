@@ -50,16 +50,12 @@ def main() -> None:
     at = int(np.searchsorted(GRID, WTP))
 
     start = time.perf_counter()
-    ours = partial_information_by_parameter(
-        costs, effects, {f"x{i}": x[:, i] for i in range(PARAMETERS)}, GRID
-    )
+    ours = partial_information_by_parameter(costs, effects, {f"x{i}": x[:, i] for i in range(PARAMETERS)}, GRID)
     our_seconds = time.perf_counter() - start
     our_values = np.array([item.value[at] for item in ours.values()])
 
     start = time.perf_counter()
-    peer_values = np.array(
-        [cubic_least_squares(costs, effects, x[:, i], GRID)[at] for i in range(PARAMETERS)]
-    )
+    peer_values = np.array([cubic_least_squares(costs, effects, x[:, i], GRID)[at] for i in range(PARAMETERS)])
     peer_seconds = time.perf_counter() - start
 
     print(f"{DRAWS:,} draws, {PARAMETERS} parameters, 3 arms, {GRID.size} thresholds")

@@ -75,9 +75,7 @@ def test_list_filters_and_shows_what_was_left_out() -> None:
     rows = json.loads(run("list", "--theme", "quality", "--status", "unverified", "--json").stdout)["rows"]
     assert rows and all(row["theme"] == "quality" and row["status"] == "unverified" for row in rows)
     left_out = json.loads(run("list", "--excluded", "--json").stdout)
-    assert left_out["count"] == len(left_out["excluded"]) and all(
-        row["reason"] for row in left_out["excluded"]
-    )
+    assert left_out["count"] == len(left_out["excluded"]) and all(row["reason"] for row in left_out["excluded"])
     quiet = run("list", "--theme", "biology", "--quiet")
     assert quiet.returncode == 0 and quiet.stderr == ""
 

@@ -21,8 +21,10 @@ def plan(draws: int = 5, block: int = 2) -> SweepPlan:
     raw["analysis"]["patients"] = 120
     raw["population"]["female"] = probability(0.4, low=0.3, high=0.5, interval="confidence_95")
     return plan_sweep(
-        build(raw), {PRICE: [200_000, 400_000], "care_pathway.infusion_bed.beds_per_hospital": [8, 12]},
-        draws=draws, block=block,
+        build(raw),
+        {PRICE: [200_000, 400_000], "care_pathway.infusion_bed.beds_per_hospital": [8, 12]},
+        draws=draws,
+        block=block,
     )
 
 
@@ -33,7 +35,10 @@ def results(folder: Path) -> list:
 def test_the_grid_holds_every_combination_and_prices_order_the_costs(tmp_path: Path) -> None:
     summary = run_sweep(plan(), tmp_path / "a", SerialExecutor())
     assert [tuple(case["values"].values()) for case in summary["cases"]] == [
-        (200_000, 8), (200_000, 12), (400_000, 8), (400_000, 12),
+        (200_000, 8),
+        (200_000, 12),
+        (400_000, 8),
+        (400_000, 12),
     ]
     cost = [case["arms"]["autologous"]["metrics"]["cost_per_referred"]["mean"] for case in summary["cases"]]
     effect = [case["arms"]["autologous"]["metrics"]["qalys_per_referred"]["mean"] for case in summary["cases"]]

@@ -107,9 +107,7 @@ def test_closing_is_gompertz_and_keeps_the_last_published_figure() -> None:
     steps = np.diff(np.log(table.hazard[:, 99:]), axis=1)
     np.testing.assert_allclose(steps, steps[:, :1] * np.ones_like(steps), rtol=1e-9)
     assert np.all(steps > 0)
-    np.testing.assert_allclose(
-        table.remaining_life_expectancy(100.0, ["female", "male"]), [2.3, 2.0], atol=1e-6
-    )
+    np.testing.assert_allclose(table.remaining_life_expectancy(100.0, ["female", "male"]), [2.3, 2.0], atol=1e-6)
     # Without a published end the slope is that of the last ten years.
     gompertz = -np.expm1(-1e-4 * np.exp(0.09 * np.arange(90)))
     closed = LifeTable.from_death_probabilities("x", 2000, "2000", "made up", gompertz, gompertz)

@@ -113,9 +113,7 @@ def test_a_broken_bibliography_is_one_message(tmp_path: Path, text: str, problem
         ("Q002,", "Q001,", "given twice"),
     ],
 )
-def test_a_broken_table_is_one_message_with_its_line(
-    tmp_path: Path, old: str, new: str, problem: str
-) -> None:
+def test_a_broken_table_is_one_message_with_its_line(tmp_path: Path, old: str, new: str, problem: str) -> None:
     folder = tmp_path / "tables"
     shutil.copytree(tables_module.FOLDER, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     path = folder / "quality.csv"

@@ -41,9 +41,9 @@ def test_the_smallest_plan_meets_both_risks_and_one_vial_less_does_not() -> None
     assert plan.acceptance_probability(0.08) <= 0.10
     for acceptance in range(plan.sample_size - 1):
         smaller = AcceptancePlan(plan.sample_size - 1, acceptance)
-        assert (
-            smaller.acceptance_probability(0.01) < 0.95 or smaller.acceptance_probability(0.08) > 0.10
-        ), "a smaller sample would do"
+        assert smaller.acceptance_probability(0.01) < 0.95 or smaller.acceptance_probability(0.08) > 0.10, (
+            "a smaller sample would do"
+        )
 
 
 def test_bad_plans_are_refused() -> None:

@@ -25,9 +25,7 @@ def instance_of(seed: int, patients: int, profile: str) -> NetworkInstance:
     return changed(instance, lines=np.maximum(instance.lines, [patients, 1, 1, 1]))
 
 
-INSTANCES = st.builds(
-    instance_of, st.integers(0, 10_000), st.integers(1, 40), st.sampled_from("AB")
-)
+INSTANCES = st.builds(instance_of, st.integers(0, 10_000), st.integers(1, 40), st.sampled_from("AB"))
 
 
 @settings(max_examples=12, deadline=None)

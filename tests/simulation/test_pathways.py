@@ -144,9 +144,7 @@ def plant_with(**changes: object) -> Scenario:
     (site,) = raw["arms"]["autologous"]["sites"].values()
     site.update(changes)
     if "quality_assurance_reviewers" in changes:
-        raw["arms"]["autologous"]["process"]["quality_assurance_review"] = number(
-            2.0, "days", law="lognormal", cv=0.3
-        )
+        raw["arms"]["autologous"]["process"]["quality_assurance_review"] = number(2.0, "days", law="lognormal", cv=0.3)
     return build(raw)
 
 

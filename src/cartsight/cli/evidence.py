@@ -24,9 +24,7 @@ def list_rows(
     theme: Theme = None,
     status: Status = None,
     unit: UnitOption = None,
-    excluded: bool = typer.Option(
-        False, "--excluded", help="The records that were left out, with the reason."
-    ),
+    excluded: bool = typer.Option(False, "--excluded", help="The records that were left out, with the reason."),
     json_output: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -43,9 +41,7 @@ def list_rows(
         if json_output:
             print_json({"count": len(left_out), "excluded": left_out})
             return
-        _print_table(
-            ("id", "quantity", "left out because"), [(row.id, row.quantity, row.reason) for row in left_out]
-        )
+        _print_table(("id", "quantity", "left out because"), [(row.id, row.quantity, row.reason) for row in left_out])
         stderr_console(quiet).print(f"{len(left_out)} records left out of the tables.")
         return
     rows = table.select(unit=unit, theme=theme, status=status)
@@ -116,10 +112,7 @@ def search(
 def _print_rows(rows: Sequence[EvidenceRow]) -> None:
     _print_table(
         ("id", "quantity", "in", "value", "unit"),
-        [
-            (row.id + ("" if row.verified else "*"), row.quantity, row.applies_to, _value(row), row.unit)
-            for row in rows
-        ],
+        [(row.id + ("" if row.verified else "*"), row.quantity, row.applies_to, _value(row), row.unit) for row in rows],
     )
 
 
@@ -158,9 +151,7 @@ def _price_year(row: EvidenceRow) -> str:
 
 def _original(row: EvidenceRow) -> str:
     limits = (
-        f", {row.original_low or '…'} to {row.original_high or '…'}"
-        if row.original_low or row.original_high
-        else ""
+        f", {row.original_low or '…'} to {row.original_high or '…'}" if row.original_low or row.original_high else ""
     )
     return f"{row.original_value or 'no value'}{limits} [{row.original_unit}]"
 

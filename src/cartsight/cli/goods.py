@@ -17,7 +17,9 @@ def register(app: typer.Typer) -> None:
 def goods(
     scenario: Annotated[str, typer.Argument(help="Scenario file, or the name of a shipped scenario.")],
     arm: Annotated[list[str] | None, typer.Option("--arm", help="Only this arm; may be given several times.")] = None,
-    patients: Annotated[int | None, typer.Option("--patients", help="Counted patients (default: the scenario's).")] = None,
+    patients: Annotated[
+        int | None, typer.Option("--patients", help="Counted patients (default: the scenario's).")
+    ] = None,
     seed: Seed = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -107,8 +109,20 @@ def _print(one: dict[str, Any]) -> None:
     bearers = _table("Who bears it", "Count", "Each", "Window", "Per year")
     table = one["reconciliation"]
     for row in table["rows"]:
-        bearers.add_row(row["name"], _amount(row["count"]), _amount(row["each"]), _cents(row["cents"]), _cents(row["per_year_cents"]))
-    bearers.add_row("all rows", "", "", _cents(sum(r["cents"] for r in table["rows"])), _cents(sum(r["per_year_cents"] for r in table["rows"])))
+        bearers.add_row(
+            row["name"],
+            _amount(row["count"]),
+            _amount(row["each"]),
+            _cents(row["cents"]),
+            _cents(row["per_year_cents"]),
+        )
+    bearers.add_row(
+        "all rows",
+        "",
+        "",
+        _cents(sum(r["cents"] for r in table["rows"])),
+        _cents(sum(r["per_year_cents"] for r in table["rows"])),
+    )
     bearers.add_row("budget", "", "", _cents(table["budget_cents"]), _cents(table["budget_per_year_cents"]))
     console.print(bearers)
     if one["capital"] is not None:
@@ -122,7 +136,9 @@ def _print(one: dict[str, Any]) -> None:
     if one["volume"] is not None:
         curve = _table("Infused per year", "Sites", "Lines", "Per infused")
         volume = one["volume"]
-        for row in zip(volume["infused_per_year"], volume["sites"], volume["lines"], volume["per_infused"], strict=True):
+        for row in zip(
+            volume["infused_per_year"], volume["sites"], volume["lines"], volume["per_infused"], strict=True
+        ):
             curve.add_row(*(_amount(value) for value in row))
         console.print(curve)
 

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars and no remarks on stderr.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of all random draws (default: the scenario's); commands that draw nothing take it too.")]
+Seed = Annotated[
+    int | None,
+    typer.Option(
+        "--seed", help="Seed of all random draws (default: the scenario's); commands that draw nothing take it too."
+    ),
+]
 
 
 def plain(value: Any) -> Any:

@@ -75,7 +75,9 @@ def sweep(
         cells = []
         for arm in arms:
             found = case["arms"][arm]["metrics"].get(metric)
-            cells.append("" if found is None else f"{found['mean']:.4g} ({found['low_95']:.4g} to {found['high_95']:.4g})")
+            cells.append(
+                "" if found is None else f"{found['mean']:.4g} ({found['low_95']:.4g} to {found['high_95']:.4g})"
+            )
         table.add_row(", ".join(f"{path.split('.')[-1]} = {value:g}" for path, value in case["values"].items()), *cells)
     out = stdout_console()
     out.print(table)

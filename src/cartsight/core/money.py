@@ -100,15 +100,8 @@ def conversion(source: str, target: str, *, index: str | None = None) -> Convers
     """Return the factor from `source` to `target` with its steps and citations; see `convert`."""
     a, b = _money(source), _money(target)
     if a.per != b.per:
-        raise InputError(
-            "amounts per different things do not convert", found=source, allowed=f"a unit like {target}"
-        )
-    assert (
-        a.currency is not None
-        and b.currency is not None
-        and a.price_year is not None
-        and b.price_year is not None
-    )
+        raise InputError("amounts per different things do not convert", found=source, allowed=f"a unit like {target}")
+    assert a.currency is not None and b.currency is not None and a.price_year is not None and b.price_year is not None
     used: list[IndexValue] = []
     steps: list[str] = []
     factor = 1.0
@@ -119,8 +112,7 @@ def conversion(source: str, target: str, *, index: str | None = None) -> Convers
         factor *= end.value / start.value
         used += [start, end]
         steps.append(
-            f"{a.currency} {a.price_year} to {a.currency} {b.price_year}: "
-            f"{series} {end.value:g} / {start.value:g}"
+            f"{a.currency} {a.price_year} to {a.currency} {b.price_year}: {series} {end.value:g} / {start.value:g}"
         )
     if a.currency != b.currency:
         per_dollar = _rate(a.currency, b.price_year)
@@ -132,9 +124,7 @@ def conversion(source: str, target: str, *, index: str | None = None) -> Convers
             f"{per_dollar_target.value:g} / {per_dollar.value:g}"
         )
     citations = tuple(dict.fromkeys(price_sources()[value.source] for value in used))
-    return Conversion(
-        source, target, factor, tuple(steps), citations, any(value.provisional for value in used)
-    )
+    return Conversion(source, target, factor, tuple(steps), citations, any(value.provisional for value in used))
 
 
 def available_years(currency: str, index: str | None = None) -> range:
@@ -154,9 +144,7 @@ def available_years(currency: str, index: str | None = None) -> range:
 def price_sources() -> Mapping[str, str]:
     """Return the citation of each source of the index tables, by key."""
     with (_FOLDER / "price_sources.csv").open(encoding="utf-8", newline="") as file:
-        return {
-            record["key"]: f"{record['citation']}. {record['address']}" for record in csv.DictReader(file)
-        }
+        return {record["key"]: f"{record['citation']}. {record['address']}" for record in csv.DictReader(file)}
 
 
 @lru_cache(maxsize=1)
@@ -168,9 +156,7 @@ def _tables() -> dict[tuple[str, str], dict[int, IndexValue]]:
         for record in reader:
             value = float(record["value"])
             if not (math.isfinite(value) and value > 0):
-                raise InputError(
-                    "an index must be positive", file=path, line=reader.line_num, found=record["value"]
-                )
+                raise InputError("an index must be positive", file=path, line=reader.line_num, found=record["value"])
             years = tables.setdefault((record["series"], record["currency"]), {})
             years[int(record["year"])] = IndexValue(
                 value, record["status"] == "provisional", record["source"], record["note"]

@@ -36,9 +36,7 @@ def life_table(country: str, year: int) -> LifeTable:
             ends = [published_life_expectancy(country, year, sex) for sex in ("female", "male")]
             last = len(ends[0]) - 1
             end = (last, ends[0][last], ends[1][last]) if last < COMPLETE_FROM_AGE else None
-            return LifeTable.from_death_probabilities(
-                country, year, record["period"], citation, female, male, end
-            )
+            return LifeTable.from_death_probabilities(country, year, record["period"], citation, female, male, end)
     countries = sorted({name for name, _ in available_life_tables()})
     raise InputError(
         "no life table of this country and year",
@@ -62,11 +60,6 @@ def _published(country: str, year: int, sex: str, column: str) -> list[float]:
     values: list[float] = []
     with (FOLDER / "life_tables.csv").open(encoding="utf-8", newline="") as file:
         for record in csv.DictReader(file):
-            if (
-                record["country"] == country
-                and record["year"] == str(year)
-                and record["sex"] == sex
-                and record[column]
-            ):
+            if record["country"] == country and record["year"] == str(year) and record["sex"] == sex and record[column]:
                 values.append(float(record[column]))
     return values

@@ -62,8 +62,7 @@ class Source:
     def bibtex(self) -> str:
         """Return the entry as BibTeX."""
         fields = {
-            name: getattr(self, name)
-            for name in ("title", "year", "doi", "pmid", "pmcid", "url", "howpublished")
+            name: getattr(self, name) for name in ("title", "year", "doi", "pmid", "pmcid", "url", "howpublished")
         }
         lines = [f"  {name} = {{{text}}}," for name, text in fields.items() if text is not None]
         return "\n".join([f"@{self.kind}{{{self.key},", *lines, "}"])

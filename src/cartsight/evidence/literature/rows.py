@@ -105,9 +105,7 @@ class EvidenceRow:
     def has_uncertainty(self) -> bool:
         """Whether the row says how uncertain its value is: an interval of a known level, or events of n."""
         counted = self.events is not None and self.sample_size is not None
-        return counted or (
-            self.interval in SAMPLING_INTERVALS and self.low is not None and self.high is not None
-        )
+        return counted or (self.interval in SAMPLING_INTERVALS and self.low is not None and self.high is not None)
 
     def citation(self) -> str:
         """Return the source as one line, with the row's id and its status when the figure was not read."""

@@ -95,9 +95,7 @@ class EvidenceTable:
     def _nearest(self, row_id: str) -> str:
         by_plain = {_plain_id(known): known for known in self._rows}
         wanted = _plain_id(row_id)
-        close = (
-            [wanted] if wanted in by_plain else difflib.get_close_matches(wanted, by_plain, n=3, cutoff=0.6)
-        )
+        close = [wanted] if wanted in by_plain else difflib.get_close_matches(wanted, by_plain, n=3, cutoff=0.6)
         if not close:
             return "Find one with `cartsight evidence search WORDS`"
         return "Did you mean " + " or ".join(repr(by_plain[name]) for name in close) + "?"
@@ -161,9 +159,7 @@ def _plain_id(row_id: str) -> str:
 def _known(name: str, value: str | None, options: Iterable[str]) -> None:
     choices = sorted(options)
     if value is not None and value not in choices:
-        raise InputError(
-            f"unknown {name}", found=value, allowed=", ".join(choices), hint=nearest(value, choices)
-        )
+        raise InputError(f"unknown {name}", found=value, allowed=", ".join(choices), hint=nearest(value, choices))
 
 
 def _score(row: EvidenceRow, words: list[str]) -> tuple[int, int]:
