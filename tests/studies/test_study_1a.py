@@ -18,7 +18,7 @@ from cartsight.studies.autologous_manufacturing.networks import NETWORKS, base_s
 from cartsight.studies.autologous_manufacturing.numbers import read_numbers
 from cartsight.studies.study_numbers import draw_study_numbers, stated_assumptions
 
-SEED = 5
+SEED, MONEY = 5, "usd_2024"
 
 
 def quiet(stage: str, done: int, total: int) -> None:
@@ -63,7 +63,7 @@ def test_break_even_odds_ratio_by_hand() -> None:
 
 
 def test_networks_pool_lines_and_spread_fixed_costs() -> None:
-    scenario, numbers = base_scenario(), read_numbers()
+    scenario, numbers = base_scenario(), read_numbers(MONEY)
     load = demand(1500.0)
     assert sum(load.starts_per_day) * 365.25 < 1500.0
     lines, fixed = {}, {}
@@ -88,7 +88,7 @@ def test_manufacturing_models_are_answered(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(volumes, "VOLUMES", (500.0, 5000.0))
     scenario = base_scenario().with_analysis(patients=300)
     parameters = draw_parameters(scenario, 2, SEED)
-    numbers = draw_study_numbers(read_numbers(), 2, SEED, "1A")
+    numbers = draw_study_numbers(read_numbers(MONEY), 2, SEED, "1A")
     answer = volumes.manufacturing_models(scenario, parameters, numbers, quiet)
     complete(answer)
     assert len(answer.rows) == 2 * len(NETWORKS)
@@ -107,7 +107,7 @@ def test_levers_are_answered_and_add_up() -> None:
 
 
 def test_levers_change_what_they_say() -> None:
-    scenario, numbers = load_scenario(levers.SCENARIO), levers.read_levers()
+    scenario, numbers = load_scenario(levers.SCENARIO), levers.read_levers(MONEY)
 
     def arm(*names: str) -> AutologousArm:
         pulled = [lever in names for lever in levers.LEVERS]

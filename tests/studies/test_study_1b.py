@@ -12,7 +12,7 @@ from cartsight.scenario import load_scenario
 from cartsight.scenario.arms import AllogeneicArm
 from cartsight.studies import find_study, study_codes
 from cartsight.studies.allogeneic_manufacturing import batch_size, durability, many_sites
-from cartsight.studies.allogeneic_manufacturing.numbers import read_numbers
+from cartsight.studies.allogeneic_manufacturing.numbers import LotNumbers, read_numbers
 from cartsight.studies.answers import Answer
 from cartsight.studies.study_numbers import at_values, draw_study_numbers
 
@@ -41,7 +41,7 @@ def test_the_study_is_in_the_catalogue() -> None:
 
 def test_cost_of_a_used_dose_by_hand() -> None:
     numbers = at_values(
-        read_numbers(),
+        read_numbers(MONEY),
         {
             "donor.cost_of_reference_lot": 800_000.0,
             "donor.bank_per_year": 1_000_000.0,
@@ -54,24 +54,27 @@ def test_cost_of_a_used_dose_by_hand() -> None:
         },
     )
     # 1 000 doses from lots of 80 of which half are released: 25 lots at 800 000 are 20 000 a dose; 250 line-days are one
-    # line, in money of 2022; site and bank are 4 million, 4 000 a dose; filling 500. Nothing expires within a century.
-    line = numbers.shared.line_per_year.in_unit(MONEY).x
-    found = batch_size.cost_per_used_dose(numbers.donor, numbers.shared, 80.0, 0.5, 1000.0, MONEY)
+    # line; site and bank are 4 million, 4 000 a dose; filling 500. Nothing expires within a century.
+    line = numbers.shared.line_per_year.x
+    found = batch_size.cost_per_used_dose(numbers.donor, numbers.shared, 80.0, 0.5, 1000.0)
     assert found == pytest.approx(24_500.0 + line / 1000.0, rel=1e-9)
 
 
+def donor_cost(numbers: LotNumbers) -> float:
+    donor = numbers.donor
+    return batch_size.cost_per_used_dose(donor, numbers.shared, donor.doses_per_lot.x, donor.success.x, 2000.0)
+
+
 def test_success_that_equals_makes_the_costs_equal() -> None:
-    numbers = read_numbers()
-    needed = batch_size.success_that_equals(numbers, 500.0, 2000.0, MONEY)
-    ipsc = batch_size.cost_per_used_dose(numbers.ipsc, numbers.shared, 500.0, needed, 2000.0, MONEY)
-    donor = batch_size.cost_per_used_dose(
-        numbers.donor, numbers.shared, numbers.donor.doses_per_lot.x, numbers.donor.success.x, 2000.0, MONEY
-    )
+    numbers = read_numbers(MONEY)
+    needed = batch_size.success_that_equals(numbers, 500.0, 2000.0, donor_cost(numbers))
+    ipsc = batch_size.cost_per_used_dose(numbers.ipsc, numbers.shared, 500.0, needed, 2000.0)
+    donor = donor_cost(numbers)
     # Whole lines make the cost jump; it crosses here, so the two sides lie within a line's cost per dose.
-    assert ipsc == pytest.approx(donor, abs=numbers.shared.line_per_year.in_unit(MONEY).x / 2000.0)
+    assert ipsc == pytest.approx(donor, abs=numbers.shared.line_per_year.x / 2000.0)
     # A donor lot of more doses is cheaper, so the bank has to succeed more often.
     larger = at_values(numbers, {"donor.doses_per_lot": 160.0})
-    assert batch_size.success_that_equals(larger, 500.0, 2000.0, MONEY) > needed
+    assert batch_size.success_that_equals(larger, 500.0, 2000.0, donor_cost(larger)) > needed
 
 
 def test_equal_cure_by_hand() -> None:
@@ -116,7 +119,7 @@ def test_stock_follows_use_and_lead_time() -> None:
 
 
 def test_batch_sizes_are_answered() -> None:
-    answer = batch_size.batch_size(draw_study_numbers(read_numbers(), 3, SEED, "1B"), MONEY, quiet)
+    answer = batch_size.batch_size(draw_study_numbers(read_numbers(MONEY), 3, SEED, "1B"), MONEY, quiet)
     complete(answer)
     assert len(answer.rows) == len(batch_size.SIZES) * len(batch_size.DEMANDS)
 

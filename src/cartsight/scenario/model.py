@@ -160,14 +160,7 @@ class Scenario(Frozen):
 
     def in_money(self) -> Scenario:
         """Return the scenario with every amount of money in the analysis's currency and price year."""
-        target = self.analysis.money
-
-        def convert(node: Any) -> Any:
-            if isinstance(node, Money):
-                return node.in_unit(target)
-            return node
-
-        result = _transform(self, convert)
+        result = amounts_in(self, self.analysis.money)
         assert isinstance(result, Scenario)
         return result
 
@@ -202,6 +195,11 @@ def _child(node: Any, branch: Any) -> Any:
         if isinstance(node, Number) and isinstance(branch, float | int)
         else replace_numbers(node, branch)
     )
+
+
+def amounts_in(node: Any, money: str) -> Any:
+    """Return a section with every amount of money in one currency and price year."""
+    return _transform(node, lambda number: number.in_unit(money) if isinstance(number, Money) else number)
 
 
 def _transform(node: Any, change: Any) -> Any:

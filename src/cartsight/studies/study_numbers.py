@@ -10,15 +10,15 @@ from pydantic import ValidationError
 
 from cartsight.comparison.parameter_draws import keyed_latin_hypercube
 from cartsight.core.errors import InputError
-from cartsight.scenario.model import replace_numbers, walk_numbers
+from cartsight.scenario.model import amounts_in, replace_numbers, walk_numbers
 from cartsight.scenario.numbers import Frozen
 from cartsight.scenario.shared_numbers import resolve_shared
 
 Table = TypeVar("Table", bound=Frozen)
 
 
-def read_study_numbers(path: Path, table: type[Table]) -> Table:
-    """Return the validated numbers of a study's file.
+def read_study_numbers(path: Path, table: type[Table], money: str | None = None) -> Table:
+    """Return the validated numbers of a study's file, its amounts in `money` where one is named.
 
     Raises
     ------
@@ -26,12 +26,15 @@ def read_study_numbers(path: Path, table: type[Table]) -> Table:
         A number without origin, unit or bounds, or a field that the study does not know.
     """
     try:
-        return table.model_validate(resolve_shared(tomllib.loads(path.read_text(encoding="utf-8"))))
+        found = table.model_validate(resolve_shared(tomllib.loads(path.read_text(encoding="utf-8"))))
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(
             str(first["msg"]), field=".".join(map(str, first["loc"])), found=first.get("input"), file=path
         ) from None
+    converted = found if money is None else amounts_in(found, money)
+    assert isinstance(converted, table)
+    return converted
 
 
 def draw_study_numbers(table: Table, draws: int, seed: int, study: str) -> list[Table]:

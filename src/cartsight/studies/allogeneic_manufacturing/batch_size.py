@@ -35,9 +35,7 @@ ASSUMPTIONS = (
 )
 
 
-def cost_per_used_dose(
-    source: Source, shared: SharedNumbers, doses: float, success: float, demand: float, money: str
-) -> float:
+def cost_per_used_dose(source: Source, shared: SharedNumbers, doses: float, success: float, demand: float) -> float:
     """Return the cost of one used dose.
 
     Parameters
@@ -49,10 +47,9 @@ def cost_per_used_dose(
         Probability that a lot is released.
     demand : float
         Doses used a year.
-    money : str
     """
     used = used_of_lot(source, doses, demand)
-    return _at_success(source, shared, doses, used, success, demand, money)
+    return _at_success(source, shared, doses, used, success, demand)
 
 
 def used_of_lot(source: Source, doses: float, demand: float) -> float:
@@ -62,28 +59,21 @@ def used_of_lot(source: Source, doses: float, demand: float) -> float:
 
 
 def _at_success(
-    source: Source, shared: SharedNumbers, doses: float, used: float, success: float, demand: float, money: str
+    source: Source, shared: SharedNumbers, doses: float, used: float, success: float, demand: float
 ) -> float:
-    lot = source.cost_of_reference_lot.in_unit(money).x * (doses / source.reference_doses.x) ** shared.size_exponent.x
+    lot = source.cost_of_reference_lot.x * (doses / source.reference_doses.x) ** shared.size_exponent.x
     lots_started = demand / (used * success)
     lines = max(1, math.ceil(lots_started * source.line_days_per_lot.x / 365.25 / MOST_UTILISED))
-    fixed = (
-        shared.site_per_year.in_unit(money).x
-        + lines * shared.line_per_year.in_unit(money).x
-        + source.bank_per_year.in_unit(money).x
-    )
-    return float((lots_started * lot + fixed) / demand) + shared.fill_and_storage_per_dose.in_unit(money).x
+    fixed = shared.site_per_year.x + lines * shared.line_per_year.x + source.bank_per_year.x
+    return float((lots_started * lot + fixed) / demand) + shared.fill_and_storage_per_dose.x
 
 
-def success_that_equals(numbers: LotNumbers, doses: float, demand: float, money: str) -> float:
-    """Return the iPSC success rate at which its dose costs what a donor dose costs; infinite where none does."""
-    target = cost_per_used_dose(
-        numbers.donor, numbers.shared, numbers.donor.doses_per_lot.x, numbers.donor.success.x, demand, money
-    )
+def success_that_equals(numbers: LotNumbers, doses: float, demand: float, target: float) -> float:
+    """Return the iPSC success rate at which its dose costs `target`; infinite where none does."""
     used = used_of_lot(numbers.ipsc, doses, demand)
 
     def gap(success: float) -> float:
-        return _at_success(numbers.ipsc, numbers.shared, doses, used, success, demand, money) - target
+        return _at_success(numbers.ipsc, numbers.shared, doses, used, success, demand) - target
 
     if gap(1.0) > 0.0:
         return math.inf
@@ -103,11 +93,11 @@ def batch_size(draws: Sequence[LotNumbers], money: str, progress: Progress) -> A
     donor, ipsc = np.full((2, len(draws), len(DEMANDS)), math.nan)
     for k, numbers in enumerate(draws):
         for j, demand in enumerate(DEMANDS):
-            needed[k, j] = [success_that_equals(numbers, size, demand, money) for size in SIZES]
             donor[k, j], ipsc[k, j] = (
-                cost_per_used_dose(source, numbers.shared, source.doses_per_lot.x, source.success.x, demand, money)
+                cost_per_used_dose(source, numbers.shared, source.doses_per_lot.x, source.success.x, demand)
                 for source in (numbers.donor, numbers.ipsc)
             )
+            needed[k, j] = [success_that_equals(numbers, size, demand, float(donor[k, j])) for size in SIZES]
         progress("batch sizes", k + 1, len(draws))
     own = np.array([numbers.ipsc.success.x for numbers in draws])
     wins = own[:, None, None] >= needed

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cartsight.comparison.executor import executor_for
-from cartsight.comparison.parameter_draws import draw_parameters
 from cartsight.comparison.single_arm import ArmRun, price_arm, run_arms
 from cartsight.scenario import Scenario, load_scenario
 from cartsight.scenario.arms import AllogeneicArm, LotProcess
 from cartsight.simulation.pathways import generate_patients, observation_window, run_flow
 from cartsight.studies.allogeneic_manufacturing.many_sites import ARM, with_lots
 from cartsight.studies.answers import Answer, Figure, Progress
+from cartsight.studies.draws import ScenarioDraw, over_blocks, scenario_draws
 from cartsight.studies.intervals import interval_chart, span
 
 Float = npt.NDArray[np.float64]
@@ -38,14 +36,6 @@ ASSUMPTIONS = (
     "A decision is charged what it does to the cost of goods and to waiting; what it must give back is the gain in durable responses at "
     "which net benefit is unchanged. Only the effect of doublings on response is also assumed as a number.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One parameter draw of the question."""
-
-    scenario: Scenario
-    seed: int
 
 
 def _arm(scenario: Scenario) -> AllogeneicArm:
@@ -124,9 +114,9 @@ def _doubled(scenario: Scenario) -> Scenario:
     return with_lots(scenario.model_copy(update={"arms": {**scenario.arms, ARM: arm}}), None)
 
 
-def run_block(block: Block) -> tuple[Float, Float, float]:
+def run_block(draw: ScenarioDraw) -> tuple[Float, Float, float]:
     """Return one draw: equal cure by perspective and own cure; decisions x (cost, net benefit, gain needed); doublings."""
-    scenario, seed = block.scenario, block.seed
+    scenario, seed = draw.scenario, draw.seed
     threshold = scenario.analysis.decision_threshold
     patients = generate_patients(scenario, seed, observation_window(scenario))
     base = with_lots(scenario, None)
@@ -167,14 +157,7 @@ def durability(draws: int, seed: int, progress: Progress, patients: int | None =
     scenario = load_scenario(SCENARIO)
     if patients is not None:
         scenario = scenario.with_analysis(patients=patients)
-    parameters = draw_parameters(scenario, draws, seed)
-    blocks = [
-        Block(scenario.with_values(parameters.at(k), known=True), parameters.patient_seed(k)) for k in range(draws)
-    ]
-    found = []
-    for k, result in enumerate(executor_for(None, draws).map_blocks(run_block, blocks)):
-        found.append(result)
-        progress("durability", k + 1, draws)
+    found = over_blocks(run_block, scenario_draws(scenario, draws, seed), "durability", progress)
     equal = np.stack([result[0] for result in found])
     table = np.stack([result[1] for result in found])
     return _answer(scenario, equal, table, np.array([result[2] for result in found]))

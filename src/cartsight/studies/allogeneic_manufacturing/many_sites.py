@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,6 @@ import altair as alt
 import numpy as np
 import numpy.typing as npt
 
-from cartsight.comparison.executor import executor_for
-from cartsight.comparison.parameter_draws import draw_parameters
 from cartsight.comparison.single_arm import ArmRun, run_arms
 from cartsight.reporting.charts.style import points, svg
 from cartsight.reporting.palette import CATEGORIES, INK
@@ -22,6 +19,7 @@ from cartsight.scenario.arms import AllogeneicArm, LotProcess
 from cartsight.scenario.depots import Depot
 from cartsight.scenario.numbers import Duration
 from cartsight.studies.answers import Answer, Figure, Progress
+from cartsight.studies.draws import ScenarioDraw, over_blocks, scenario_draws
 from cartsight.studies.intervals import span
 
 Float = npt.NDArray[np.float64]
@@ -208,14 +206,6 @@ def harm_per_patient(good: ArmRun, bad: ArmRun, threshold: float) -> float:
     return float(lost / bad.trajectories.infused.mean())
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One parameter draw of the question."""
-
-    scenario: Scenario
-    seed: int
-
-
 def designs(scenario: Scenario) -> dict[str, Callable[[LotProcess], LotProcess] | None]:
     """Return the designs by name: one change each from the scenario."""
     found: dict[str, Callable[[LotProcess], LotProcess] | None] = {"as in the scenario": None}
@@ -230,13 +220,13 @@ REACH = (0.5, 1.0, 2.0, 4.0)
 """Lot sizes, over that of the scenario, at which the reach of a bad lot is measured."""
 
 
-def run_block(block: Block) -> tuple[Float, Float, Float, Float]:
+def run_block(draw: ScenarioDraw) -> tuple[Float, Float, Float, Float]:
     """Return one draw: designs x responses, reach sizes x consequences, plans x responses, plans x risks."""
-    scenario = block.scenario
+    scenario = draw.scenario
     threshold = scenario.analysis.decision_threshold
 
     def go(change: Callable[[LotProcess], LotProcess] | None, *, bad: float = 0.0, found: bool = True) -> ArmRun:
-        return run_arms(with_lots(scenario, change, bad=bad, found=found), block.seed, (ARM,))[ARM]
+        return run_arms(with_lots(scenario, change, bad=bad, found=found), draw.seed, (ARM,))[ARM]
 
     table = [responses(go(change), threshold) for change in designs(scenario).values()]
     harm = harm_per_patient(go(inspected(0)), go(None, bad=1.0, found=False), threshold)
@@ -259,14 +249,7 @@ def many_sites(draws: int, seed: int, progress: Progress, patients: int | None =
     scenario = load_scenario(SCENARIO)
     if patients is not None:
         scenario = scenario.with_analysis(patients=patients)
-    parameters = draw_parameters(scenario, draws, seed)
-    blocks = [
-        Block(scenario.with_values(parameters.at(k), known=True), parameters.patient_seed(k)) for k in range(draws)
-    ]
-    found = []
-    for k, result in enumerate(executor_for(None, draws).map_blocks(run_block, blocks)):
-        found.append(result)
-        progress("one lot for many sites", k + 1, draws)
+    found = over_blocks(run_block, scenario_draws(scenario, draws, seed), "one lot for many sites", progress)
     tables = tuple(np.stack([result[i] for result in found]) for i in range(4))
     return _answer(scenario, tables[0], tables[1], tables[2], tables[3])
 

@@ -48,6 +48,6 @@ class LotNumbers(Frozen):
     shared: SharedNumbers
 
 
-def read_numbers() -> LotNumbers:
-    """Return the numbers of the study's file."""
-    return read_study_numbers(NUMBERS, LotNumbers)
+def read_numbers(money: str) -> LotNumbers:
+    """Return the numbers of the study's file, with amounts in `money`."""
+    return read_study_numbers(NUMBERS, LotNumbers, money)

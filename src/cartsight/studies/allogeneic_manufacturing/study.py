@@ -32,7 +32,7 @@ def run(*, seed: int | None = None, draws: int | None = None, progress: Progress
     scenario = load_scenario(many_sites.SCENARIO)
     used = scenario.analysis.seed if seed is None else seed
     count = DRAWS if draws is None else draws
-    numbers = read_numbers()
+    numbers = read_numbers(scenario.analysis.money)
     answers = (
         batch_size.batch_size(draw_study_numbers(numbers, count, used, CODE), scenario.analysis.money, tell),
         many_sites.many_sites(count, used, tell),

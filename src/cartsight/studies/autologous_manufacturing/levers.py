@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cartsight.comparison.executor import executor_for
-from cartsight.comparison.parameter_draws import ParameterDraws, draw_parameters
 from cartsight.comparison.single_arm import ArmRun, run_arms
 from cartsight.core.logit_normal import logit_normal_mean, logit_normal_mixture_intercept
 from cartsight.core.streams import Stream
@@ -24,6 +22,7 @@ from cartsight.scenario.supplies import SecondSource, Supply, SupplySource
 from cartsight.simulation.pathways.material import FAILURE, OUT_OF_SPECIFICATION, MaterialEffects, material_effects
 from cartsight.studies.answers import Answer, Figure, Progress
 from cartsight.studies.autologous_manufacturing.networks import demand
+from cartsight.studies.draws import over_blocks, scenario_draws
 from cartsight.studies.factorial import alone, interactions, settings, shapley_values
 from cartsight.studies.intervals import interval_chart, span
 from cartsight.studies.study_numbers import draw_study_numbers, read_study_numbers
@@ -81,12 +80,11 @@ class Block:
     scenario: Scenario
     numbers: LeverNumbers
     seed: int
-    draw: int
 
 
-def read_levers() -> LeverNumbers:
-    """Return the numbers of the levers at their point values."""
-    return read_study_numbers(NUMBERS, LeverNumbers)
+def read_levers(money: str) -> LeverNumbers:
+    """Return the numbers of the levers at their point values, with amounts in `money`."""
+    return read_study_numbers(NUMBERS, LeverNumbers, money)
 
 
 def outages(rate_per_day: float, days: float, seed: int, name: str) -> tuple[tuple[float, float], ...]:
@@ -129,7 +127,6 @@ def ordered_as_used(supply: Supply, runs_per_day: float) -> Supply:
 def with_levers(scenario: Scenario, numbers: LeverNumbers, pulled: Sequence[bool], seed: int) -> Scenario:
     """Return the scenario with outages of the vector maker and some levers pulled."""
     arm = _arm(scenario)
-    money = scenario.analysis.money
     runs = sum(demand(scenario.referrals_per_day * 365.25).starts_per_day)
     supplies = {name: ordered_as_used(supply, runs) for name, supply in arm.supplies.items()}
     process, costs, material = arm.process, arm.costs, arm.starting_material
@@ -148,7 +145,7 @@ def with_levers(scenario: Scenario, numbers: LeverNumbers, pulled: Sequence[bool
         fields = {name: getattr(vector.source, name) for name in SupplySource.model_fields}
         fields["outages"] = outages(rate, length, seed, "second")
         update["second_source"] = SecondSource(**fields, share=numbers.second_source_share, cost_per_lot=dearer)
-        yearly += numbers.second_source_per_year.in_unit(money).x
+        yearly += numbers.second_source_per_year.x
     if pulled[SAFETY]:
         more = math.ceil(source.expected_units)
         update |= {"reorder_point": vector.reorder_point + more, "order_up_to": vector.order_up_to + more}
@@ -166,7 +163,7 @@ def with_levers(scenario: Scenario, numbers: LeverNumbers, pulled: Sequence[bool
     if pulled[STANDARDISE]:
         arm = standardised(scenario, numbers.standardised_spread.x)
         process, material = arm.process, arm.starting_material
-        labour = costs.labour_per_batch.x + numbers.standardisation_per_batch.in_unit(money).x
+        labour = costs.labour_per_batch.x + numbers.standardisation_per_batch.x
         costs = costs.model_copy(update={"labour_per_batch": costs.labour_per_batch.at(labour)})
     if yearly > 0.0:
         overhead = costs.quality_overhead_per_site_year
@@ -276,17 +273,13 @@ def supply_and_donors(
     scenario = load_scenario(SCENARIO)
     if patients is not None:
         scenario = scenario.with_analysis(patients=patients)
-    parameters: ParameterDraws = draw_parameters(scenario, draws, seed)
-    numbers = read_levers()
+    numbers = read_levers(scenario.analysis.money)
     drawn = draw_study_numbers(numbers, draws, seed, "1A levers")
     blocks = [
-        Block(scenario.with_values(parameters.at(k), known=True), drawn[k], parameters.patient_seed(k), k)
-        for k in range(draws)
+        Block(draw.scenario, own, draw.seed)
+        for draw, own in zip(scenario_draws(scenario, draws, seed), drawn, strict=True)
     ]
-    found = []
-    for k, result in enumerate(executor_for(None, draws).map_blocks(run_block, blocks)):
-        found.append(result)
-        progress("supply and donors", k + 1, draws)
+    found = over_blocks(run_block, blocks, "supply and donors", progress)
     return _answer(scenario, np.stack(found)), numbers
 
 

@@ -118,7 +118,7 @@ def line_days(arm: AutologousArm) -> float:
 def demand(referred_per_year: float) -> Demand:
     """Return the load of a volume, from a pilot run of regional plants with unlimited servers."""
     scenario = at_volume(base_scenario(), referred_per_year)
-    arm = _arm(scenario, "regional", read_numbers().transport["regional"])
+    arm = _arm(scenario, "regional", read_numbers(scenario.analysis.money).transport["regional"])
     names = list(scenario.population.regions)
     places = 1000
     wide = arm.model_copy(
@@ -205,26 +205,21 @@ def network_scenario(scenario: Scenario, numbers: NetworkNumbers, network: str, 
         max(math.ceil(plant.fewest_operators.x), math.ceil(starts * 365.25 / plant.batches_per_operator_year.x))
         for _, starts in built
     )
-    money = scenario.analysis.money
-    standing = plant.facility_of_three_lines.in_unit(money).x * size
-    standing += plant.operator_per_year.in_unit(money).x * operators / count
+    standing = plant.facility_of_three_lines.x * size
+    standing += plant.operator_per_year.x * operators / count
     own = arm.costs
     update["costs"] = own.model_copy(
         update={
             "site_per_year": own.site_per_year.at(standing),
-            "line_per_year": own.line_per_year.at(plant.line_per_year.in_unit(money).x),
+            "line_per_year": own.line_per_year.at(plant.line_per_year.x),
             "quality_overhead_per_site_year": own.quality_overhead_per_site_year.at(
-                plant.quality_unit_of_three_lines.in_unit(money).x * size
+                plant.quality_unit_of_three_lines.x * size
             ),
-            "materials_per_batch": own.materials_per_batch.at(plant.materials_per_batch.in_unit(money).x),
+            "materials_per_batch": own.materials_per_batch.at(plant.materials_per_batch.x),
             "vector_per_batch": own.vector_per_batch.at(0.0),
             "labour_per_batch": own.labour_per_batch.at(0.0),
-            "quality_control_per_batch": own.quality_control_per_batch.at(
-                plant.quality_control_per_batch.in_unit(money).x
-            ),
-            "shipping_per_shipment": own.shipping_per_shipment.at(
-                numbers.transport[network].per_shipment.in_unit(money).x
-            ),
+            "quality_control_per_batch": own.quality_control_per_batch.at(plant.quality_control_per_batch.x),
+            "shipping_per_shipment": own.shipping_per_shipment.at(numbers.transport[network].per_shipment.x),
         }
     )
     places = _enough(max(load.places_per_hospital), SPARE_BEDS)

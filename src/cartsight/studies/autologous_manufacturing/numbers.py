@@ -49,6 +49,6 @@ class NetworkNumbers(Frozen):
     transport: dict[str, Transport]
 
 
-def read_numbers() -> NetworkNumbers:
-    """Return the numbers of the study's file."""
-    return read_study_numbers(NUMBERS, NetworkNumbers)
+def read_numbers(money: str) -> NetworkNumbers:
+    """Return the numbers of the study's file, with amounts in `money`."""
+    return read_study_numbers(NUMBERS, NetworkNumbers, money)

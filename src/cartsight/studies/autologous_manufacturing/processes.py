@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cartsight.comparison.executor import executor_for
-from cartsight.comparison.parameter_draws import draw_parameters
 from cartsight.comparison.single_arm import ArmRun, run_arms
 from cartsight.scenario import Scenario, load_scenario
 from cartsight.scenario.arms import AutologousArm
 from cartsight.scenario.processes import ProcessVersion
 from cartsight.studies.answers import Answer, Figure, Progress
+from cartsight.studies.draws import ScenarioDraw, over_blocks, scenario_draws
 from cartsight.studies.intervals import interval_chart, span
 
 Float = npt.NDArray[np.float64]
@@ -47,14 +45,6 @@ ASSUMPTIONS = (
     "Both processes give the same product under one label and price of goods; a difference of response between them is a number of the "
     "scenario, at parity with a range either way.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One parameter draw of the question."""
-
-    scenario: Scenario
-    seed: int
 
 
 def _arm(scenario: Scenario) -> AutologousArm:
@@ -104,12 +94,12 @@ def responses(run: ArmRun, threshold: float) -> list[float]:
     ]
 
 
-def run_block(block: Block) -> Float:
+def run_block(draw: ScenarioDraw) -> Float:
     """Return responses of every option, then of the licensed one at both odds ratios, shape (options + 2, responses)."""
-    threshold = block.scenario.analysis.decision_threshold
-    worlds = [with_option(block.scenario, option) for option in range(len(OPTIONS))]
-    worlds += [with_option(block.scenario, LICENSED, ratio) for ratio in (LOWER, HIGHER)]
-    return np.array([responses(run_arms(world, block.seed, (ARM,))[ARM], threshold) for world in worlds])
+    threshold = draw.scenario.analysis.decision_threshold
+    worlds = [with_option(draw.scenario, option) for option in range(len(OPTIONS))]
+    worlds += [with_option(draw.scenario, LICENSED, ratio) for ratio in (LOWER, HIGHER)]
+    return np.array([responses(run_arms(world, draw.seed, (ARM,))[ARM], threshold) for world in worlds])
 
 
 def two_processes(draws: int, seed: int, progress: Progress, patients: int | None = None) -> Answer:
@@ -117,14 +107,7 @@ def two_processes(draws: int, seed: int, progress: Progress, patients: int | Non
     scenario = load_scenario(SCENARIO)
     if patients is not None:
         scenario = scenario.with_analysis(patients=patients)
-    parameters = draw_parameters(scenario, draws, seed)
-    blocks = [
-        Block(scenario.with_values(parameters.at(k), known=True), parameters.patient_seed(k)) for k in range(draws)
-    ]
-    found = []
-    for k, result in enumerate(executor_for(None, draws).map_blocks(run_block, blocks)):
-        found.append(result)
-        progress("two processes", k + 1, draws)
+    found = over_blocks(run_block, scenario_draws(scenario, draws, seed), "two processes", progress)
     return _answer(scenario, np.stack(found))
 
 

@@ -34,7 +34,7 @@ def run(*, seed: int | None = None, draws: int | None = None, progress: Progress
     used = scenario.analysis.seed if seed is None else seed
     count = DRAWS if draws is None else draws
     parameters = draw_parameters(scenario, count, used)
-    numbers = read_numbers()
+    numbers = read_numbers(scenario.analysis.money)
     networks = volumes.manufacturing_models(scenario, parameters, draw_study_numbers(numbers, count, used, CODE), tell)
     supply, lever_numbers = levers.supply_and_donors(count, used, tell)
     answers = (networks, supply, processes.two_processes(count, used, tell))

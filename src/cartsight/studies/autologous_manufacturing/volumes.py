@@ -11,7 +11,6 @@ import altair as alt
 import numpy as np
 import numpy.typing as npt
 
-from cartsight.comparison.executor import executor_for
 from cartsight.comparison.metrics import metric
 from cartsight.comparison.parameter_draws import ParameterDraws
 from cartsight.comparison.single_arm import ArmRun, run_arms
@@ -27,6 +26,7 @@ from cartsight.studies.autologous_manufacturing.networks import (
     network_scenario,
 )
 from cartsight.studies.autologous_manufacturing.numbers import NetworkNumbers
+from cartsight.studies.draws import at_draws, over_blocks
 from cartsight.studies.intervals import span
 
 Float = npt.NDArray[np.float64]
@@ -64,7 +64,6 @@ ASSUMPTIONS = (
 class Block:
     """One parameter draw of the study."""
 
-    draw: int
     scenario: Scenario
     numbers: NetworkNumbers
     seed: int
@@ -130,19 +129,10 @@ def manufacturing_models(
     progress : callable
     """
     blocks = [
-        Block(
-            k,
-            scenario.with_values(parameters.at(k), known=True),
-            numbers[k],
-            parameters.patient_seed(k),
-            VOLUMES,
-        )
-        for k in range(len(parameters))
+        Block(draw.scenario, own, draw.seed, VOLUMES)
+        for draw, own in zip(at_draws(scenario, parameters), numbers, strict=True)
     ]
-    draws = np.full((len(blocks), len(NETWORKS), len(VOLUMES), len(METRICS)), math.nan)
-    for k, result in enumerate(executor_for(None, len(blocks)).map_blocks(run_block, blocks)):
-        draws[k] = result
-        progress("networks and volumes", k + 1, len(blocks))
+    draws = np.stack(over_blocks(run_block, blocks, "networks and volumes", progress))
     shipped = {name: values(run) for name, run in run_arms(scenario, parameters.seed, (CENTRAL, CLOSED)).items()}
     return _answer(scenario, draws, shipped)
 

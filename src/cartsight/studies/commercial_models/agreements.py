@@ -30,8 +30,8 @@ from cartsight.studies.commercial_models.patients import (
     PRODUCTS,
     SUCCESS_MONTH,
     StudyPatients,
-    interval,
 )
+from cartsight.studies.intervals import span
 
 CONTRACTS = Path(__file__).parent / "contracts"
 SMALL, LARGE = 15, 1000
@@ -174,7 +174,7 @@ def _evidence(study: StudyPatients, arm: str) -> dict[str, Any]:
         cost_of_success=indifferent,
         cost_of_failure=indifferent,
     )
-    low, high = interval(success)
+    low, high = span(success)
     return {
         "arm": arm,
         "trial": trial,
@@ -201,9 +201,7 @@ def _answer(
     small, large = cell(two, "small", True), cell(two, "large", True)
     hard, easy = cell(annuity, "small", False), cell(annuity, "small", True)
     real_small, real_large = cell(two, "small", False), cell(two, "large", False)
-    figures = [
-        Figure(f"net price, {title}", float(np.mean(v)), *interval(v), unit="share") for title, v in shares.items()
-    ]
+    figures = [Figure(f"net price, {title}", float(np.mean(v)), *span(v), unit="share") for title, v in shares.items()]
     figures += [
         Figure(f"in remission at 18 months, {e['arm']}", e["success at 18 months"], e["low"], e["high"], "share")
         for e in evidence

@@ -16,8 +16,9 @@ from cartsight.reporting.palette import CATEGORIES
 from cartsight.scenario import Scenario
 from cartsight.scenario.arms import AutologousArm
 from cartsight.studies.answers import Answer, Figure, Progress
-from cartsight.studies.commercial_models.patients import COMPARATOR, PRODUCT, StudyPatients, interval
+from cartsight.studies.commercial_models.patients import COMPARATOR, PRODUCT, StudyPatients
 from cartsight.studies.commercial_models.verdict import apply, rules
+from cartsight.studies.intervals import span
 
 QUESTION = (
     "Earlier lines and larger populations: what does it do to budgets, and at which price does each payer break even?"
@@ -109,7 +110,7 @@ def larger_populations(study: StudyPatients, progress: Progress) -> Answer:
                 study.scenario.with_values(study.samples[k], known=True), multiple, capacity=capacity
             )
             draws.append(_figures(moved, study.seed, study.draws[k].price[PRODUCT]))
-        spread = {key: interval([d[key] for d in draws]) for key in base}
+        spread = {key: span([d[key] for d in draws]) for key in base}
         results.append({"multiple": multiple, "capacity": capacity, "base": base, "spread": spread})
         progress("populations", place + 1, len(settings))
     table = []
@@ -158,7 +159,7 @@ def _answer(
     )
     prices = {rule.name: apply(rule, study.base).price for rule in rules()[:2]}
     for rule in rules()[:2]:
-        spread = interval([apply(rule, d).price for d in study.draws])
+        spread = span([apply(rule, d).price for d in study.draws])
         figures.append(Figure(f"break-even price, {rule.name}", prices[rule.name], *spread, unit="USD"))
     tier = _mean_price(grown["base"]["treated"] / YEARS, price)
     keep = price * first["base"]["treated"] / grown["base"]["treated"]

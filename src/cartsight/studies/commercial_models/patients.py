@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -179,9 +178,3 @@ def study_patients(scenario: Scenario, seed: int, draws: int, progress: Progress
         found.append(study_draw(scenario.with_values(sample, known=True), seed))
         progress("parameter draws", k + 1, draws)
     return StudyPatients(scenario, seed, base, tuple(found), samples)
-
-
-def interval(values: Sequence[float] | Float) -> tuple[float, float]:
-    """Return the 2.5 and 97.5 percentile."""
-    low, high = np.nanquantile(np.asarray(values, dtype=np.float64), (0.025, 0.975))
-    return float(low), float(high)

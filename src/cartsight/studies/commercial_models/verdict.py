@@ -20,9 +20,9 @@ from cartsight.studies.commercial_models.patients import (
     PRODUCT,
     StudyDraw,
     StudyPatients,
-    interval,
     study_draw,
 )
+from cartsight.studies.intervals import span
 
 QUESTION = (
     "One-time, potentially curative therapy against rules made for chronic care: what is the verdict on the same scenario "
@@ -134,7 +134,7 @@ def verdicts(study: StudyPatients, progress: Progress) -> Answer:
         draws = [apply(rule, draw) for draw in study.draws]
         benefit = np.array([v.net_benefit for v in draws])
         price = [v.price for v in draws]
-        low, high = interval(price)
+        low, high = span(price)
         table.append(
             {
                 "rule": rule.name,
@@ -142,8 +142,8 @@ def verdicts(study: StudyPatients, progress: Progress) -> Answer:
                 "threshold": rule.threshold,
                 "cost per QALY": base.ratio,
                 "net benefit": base.net_benefit,
-                "net benefit, low": interval(benefit)[0],
-                "net benefit, high": interval(benefit)[1],
+                "net benefit, low": span(benefit)[0],
+                "net benefit, high": span(benefit)[1],
                 "P(worth it)": float((benefit > 0).mean()),
                 "price worth paying": base.price,
                 "price, low": low,

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cartsight.comparison.executor import executor_for
 from cartsight.comparison.parameter_draws import draw_parameters
 from cartsight.comparison.single_arm import price_arm
 from cartsight.core.units import DAYS_PER_YEAR
@@ -25,6 +24,7 @@ from cartsight.scenario.arms import AutologousArm, InVivoArm
 from cartsight.simulation.pathways import ArmFlow, generate_patients, observation_window, run_flow
 from cartsight.simulation.pathways.trajectory import DOSE_TAKEN, Trajectories
 from cartsight.studies.answers import Progress
+from cartsight.studies.draws import over_blocks
 from cartsight.studies.factorial import settings
 
 Float = npt.NDArray[np.float64]
@@ -366,10 +366,7 @@ def run_platforms(
         ]
         plans.append((platform, scenario, columns, len(mine)))
         blocks += mine
-    results = []
-    for done, block in enumerate(executor_for(None, len(blocks)).map_blocks(run_block, blocks)):
-        results.append(block)
-        progress("parameter draws", done + 1, len(blocks))
+    results = over_blocks(run_block, blocks, "parameter draws", progress)
     found = []
     for platform, scenario, columns, size in plans:
         mine_done, results = results[:size], results[size:]

@@ -16,9 +16,10 @@ from cartsight.studies.in_vivo_manufacturing.arms import (
     incremental,
 )
 from cartsight.studies.in_vivo_manufacturing.contours import PlatformMap, equal_duration, platform_map, room
-from cartsight.studies.in_vivo_manufacturing.levers import ALL_LEVERS, LEVER_NAMES, WIDER, interval, lever_share
+from cartsight.studies.in_vivo_manufacturing.levers import ALL_LEVERS, LEVER_NAMES, WIDER, lever_share
 from cartsight.studies.in_vivo_manufacturing.map_chart import map_chart
 from cartsight.studies.in_vivo_manufacturing.supply import currency, rounded
+from cartsight.studies.intervals import span
 
 Float = npt.NDArray[np.float64]
 
@@ -96,16 +97,14 @@ def _figures(item: PlatformMap, patients: int, money: str) -> list[Figure]:
             Figure(
                 f"{title}: net benefit of the lever '{LEVER_NAMES[name]}' (Shapley)",
                 float(column.mean()),
-                *interval(column),
+                *span(column),
                 money,
             )
         )
     gap, closed = item.table[:, 0], item.table[:, -1]
-    figures.append(Figure(f"{title}: net benefit less autologous, as it is", float(gap.mean()), *interval(gap), money))
+    figures.append(Figure(f"{title}: net benefit less autologous, as it is", float(gap.mean()), *span(gap), money))
     figures.append(
-        Figure(
-            f"{title}: net benefit less autologous, all levers pulled", float(closed.mean()), *interval(closed), money
-        )
+        Figure(f"{title}: net benefit less autologous, all levers pulled", float(closed.mean()), *span(closed), money)
     )
     share = lever_share(item.shares)
     figures.append(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from cartsight.scenario.arms import InVivoArm
 from cartsight.studies.factorial import settings
 from cartsight.studies.in_vivo_manufacturing.arms import LEVERS, MANUFACTURING, PlatformRuns
+from cartsight.studies.intervals import span
 
 Float = npt.NDArray[np.float64]
 
@@ -34,17 +35,12 @@ def lever_table(run: PlatformRuns, scale_cost: Float) -> Float:
     return np.array(rows)
 
 
-def interval(values: Float) -> tuple[float, float]:
-    low, high = np.quantile(values, (0.025, 0.975))
-    return float(low), float(high)
-
-
 def lever_share(shares: Float, names: tuple[str, ...] = MANUFACTURING) -> tuple[float, float, float]:
     """Return some levers' share of the sum of all levers: of the means, and 95 % over draws where the sum is positive."""
     columns = [ALL_LEVERS.index(name) for name in names]
     part, whole = shares[:, columns].sum(axis=1), shares.sum(axis=1)
     usable = whole > 0.0
-    low, high = interval(part[usable] / whole[usable]) if usable.any() else (0.0, 0.0)
+    low, high = span(part[usable] / whole[usable]) if usable.any() else (0.0, 0.0)
     middle = float(part.mean() / whole.mean())
     return middle, min(low, middle), max(high, middle)
 
@@ -89,6 +85,6 @@ def repeats(run: PlatformRuns, scale_cost: Float) -> Repeats:
             left.append(float(held.net_benefit(cost, run.threshold)) - reference)
             years.append(held.remission_years)
             costs.append(arm.doses_per_course * (float(cost) + arm.redosing.visit_cost.x))
-    money, span = np.array(left), np.array(years)
-    low, high = interval(money / span)
-    return Repeats(float(money.mean() / span.mean()), low, high, float(np.mean(costs)))
+    money, lasting = np.array(left), np.array(years)
+    low, high = span(money / lasting)
+    return Repeats(float(money.mean() / lasting.mean()), low, high, float(np.mean(costs)))

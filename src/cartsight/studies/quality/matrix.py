@@ -18,7 +18,8 @@ from cartsight.reporting.charts.style import points, svg
 from cartsight.reporting.palette import CATEGORIES
 from cartsight.scenario.arms import AutologousArm
 from cartsight.studies.answers import Answer, Figure, Progress
-from cartsight.studies.quality.patients import ARM, World, follow, interval
+from cartsight.studies.intervals import span
+from cartsight.studies.quality.patients import ARM, World, follow
 
 Float = npt.NDArray[np.float64]
 
@@ -191,11 +192,11 @@ def potency_matrix(study: Sequence[World], seed: int, progress: Progress) -> Ans
         qalys.append(one[1] * -change)
         progress("potency matrix", k + 1, len(study))
     for (shared, count), values in by_count.items():
-        low, high = interval(values)
+        low, high = span(values)
         # against the best single assay of the same draw, at the same rejections
         fewer = [BAD * (v - b) / (1.0 - BAD) for v, b in zip(values, by_count[shared, 1], strict=True)]
         benefit = [1000 * one[0] * f for one, f in zip(worth_of_one, fewer, strict=True)]
-        net_low, net_high = interval(benefit)
+        net_low, net_high = span(benefit)
         rows.append(
             {
                 "assays": count,
@@ -215,7 +216,7 @@ def potency_matrix(study: Sequence[World], seed: int, progress: Progress) -> Ans
     fixed, chosen = false_acceptance(EVIDENCE_LOTS, seed)
     at = {shared: float(np.mean(by_count[shared, 4])) - float(np.mean(by_count[shared, 1])) for shared in SHARED}
     money = study[0].scenario.analysis.money
-    g_low, g_high = interval(gains)
+    g_low, g_high = span(gains)
     answer = (
         f"At equal rejections the best single assay finds {np.mean(singles):.0%} of bad lots and a matrix of four "
         f"{np.mean(singles) + np.mean(gains):.0%}. The gain is {at[0.0]:.0%} when the assays share nothing but potency, "
@@ -226,18 +227,16 @@ def potency_matrix(study: Sequence[World], seed: int, progress: Progress) -> Ans
         f"in {chosen:.0%} when the best of all combinations is picked after the data. So what can be accepted is a matrix whose parts and "
         f"weights are fixed before the outcomes are seen. Per 1 000 referred patients the gain is {1000 * np.mean(qalys):.1f} QALYs."
     )
-    n_low, n_high = interval(net)
+    n_low, n_high = span(net)
     return Answer(
         question=QUESTION,
         answer=answer,
         figures=(
-            Figure("bad lots found, best single assay", float(np.mean(singles)), *interval(singles), "share"),
+            Figure("bad lots found, best single assay", float(np.mean(singles)), *span(singles), "share"),
             Figure("gain of the matrix", float(np.mean(gains)), g_low, g_high, "share"),
-            Figure("lots to show association with outcome", float(np.median(needed)), *interval(needed), "lots"),
-            Figure(
-                "lots to show the matrix above its best assay", float(np.median(superior)), *interval(superior), "lots"
-            ),
-            Figure(f"power with {EVIDENCE_LOTS} lots, matrix", float(np.mean(power_matrix)), *interval(power_matrix)),
+            Figure("lots to show association with outcome", float(np.median(needed)), *span(needed), "lots"),
+            Figure("lots to show the matrix above its best assay", float(np.median(superior)), *span(superior), "lots"),
+            Figure(f"power with {EVIDENCE_LOTS} lots, matrix", float(np.mean(power_matrix)), *span(power_matrix)),
             Figure("false acceptance, fixed beforehand", fixed, unit="probability"),
             Figure("false acceptance, chosen after the data", chosen, unit="probability"),
             Figure("net benefit per 1 000 referred", 1000 * float(np.mean(net)), 1000 * n_low, 1000 * n_high, money),

@@ -14,9 +14,10 @@ from cartsight.evidence.quality.process_analytics import (
 )
 from cartsight.scenario.arms import AutologousArm
 from cartsight.studies.answers import Answer, Figure, Progress
+from cartsight.studies.intervals import span
 from cartsight.studies.quality.cultures import DAYS, HARVEST_DAY, UNSEEN_FAILURES, simulate_cultures
 from cartsight.studies.quality.panels import Panel, interval_panels
-from cartsight.studies.quality.patients import ARM, World, follow, interval
+from cartsight.studies.quality.patients import ARM, World, follow
 
 QUESTION = (
     "Which in-line measurements are ready as early warning, and what would each save in failed runs, days and patients?"
@@ -150,8 +151,8 @@ def process_monitoring(study: Sequence[World], seed: int, progress: Progress) ->
     rows: list[dict[str, Any]] = []
     for name in SENSORS:
         row = kept[name]
-        net, no_access, reserved = (interval(row[key]) for key in ("net", "net_no_access", "net_reserved"))
-        area, kept_range = interval(row["area"]), interval(row["kept"])
+        net, no_access, reserved = (span(row[key]) for key in ("net", "net_no_access", "net_reserved"))
+        area, kept_range = span(row["area"]), span(row["kept"])
         rows.append(
             {
                 "measurement": name,

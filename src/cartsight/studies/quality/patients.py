@@ -183,9 +183,3 @@ def follow(
         infused=float(run.outcomes.infused.mean()),
         infused_out_of_specification=float((run.trajectories.out_of_specification & run.outcomes.infused).mean()),
     )
-
-
-def interval(values: list[float]) -> tuple[float, float]:
-    """Return the 2.5 and 97.5 percentile over draws."""
-    low, high = np.quantile(np.asarray(values), [0.025, 0.975])
-    return float(low), float(high)

@@ -11,8 +11,9 @@ import numpy as np
 from cartsight.evidence.quality.release import ReleaseSpecification
 from cartsight.evidence.quality.release.calibration import pathway_numbers
 from cartsight.studies.answers import Answer, Figure, Progress
+from cartsight.studies.intervals import span
 from cartsight.studies.quality.panels import Panel, interval_panels
-from cartsight.studies.quality.patients import World, follow, interval
+from cartsight.studies.quality.patients import World, follow
 
 QUESTION = (
     "What would reference materials, harmonised methods and common formats each remove from between-site variance and from "
@@ -120,8 +121,8 @@ def portability(study: Sequence[World], seed: int, progress: Progress) -> Answer
     rows: list[dict[str, Any]] = []
     for name in names:
         row = kept[name]
-        low, high = interval(row["rejected"])
-        net_low, net_high = interval(row["net"])
+        low, high = span(row["rejected"])
+        net_low, net_high = span(row["net"])
         rows.append(
             {
                 "measure": name,
